@@ -1,0 +1,50 @@
+# `make help` lists the targets. Needed: Go, gcc (for SQLite), make, git; `make test` fetches what else it uses.
+
+FUZZTIME ?= 30s
+LINTER   := 2.15.0
+
+.PHONY: help build demo test race e2e lint fuzz bench tools
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+build: ## bin/provisioner
+	go build -o bin/provisioner ./cmd/provisioner
+
+demo: build ## the whole product with simulated machines (flags: make demo ARGS='--machines 50')
+	bin/provisioner demo $(ARGS)
+
+test:  ## every test, race detector on; installs missing Debian packages first
+	test/packages.sh
+	go test -race ./...
+
+race:  ## the tests of our own code only, race detector on, nothing installed
+	go test -race $$(go list ./... | grep -v /test/)
+
+e2e:   ## the end-to-end test alone, with its log
+	test/packages.sh
+	go test -race -count=1 -v ./test/e2e/...
+
+lint: tools ## formatting, vet, golangci-lint, tidiness of go.mod
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	  test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	bin/tools/golangci-lint-$(LINTER) run
+	go mod tidy -diff
+
+fuzz:  ## every fuzz target, FUZZTIME (30s) each
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|\(.*\)/[^/]*:func \(.*\)|\1 \2|' | \
+	  while read -r package target; do \
+	    echo "$$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	  done
+
+bench: ## every benchmark, with allocations
+	go test -run '^$$' -bench . -benchmem ./...
+
+tools: bin/tools/golangci-lint-$(LINTER) ## the pinned linter, in bin/tools (about 3 minutes, once)
+
+bin/tools/golangci-lint-$(LINTER):
+	GOBIN=$(CURDIR)/bin/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(LINTER)
+	mv bin/tools/golangci-lint $@

@@ -1,0 +1,70 @@
+#!/bin/bash
+# Installs what the tests use and this machine lacks: Debian packages, and a kernel for test machines to boot.
+# As root or by sudo without a password; without either it says which tests are left out, and goes on.
+# With CI=true nothing may be left out. Takes a moment when all is there.
+set -eu
+
+# Each package, and whose tests run it. A test that misses its program skips itself (and fails with CI=true).
+list='
+atftp               boot
+busybox-static      test/e2e
+cpio                test/e2e
+dnsmasq-base        test/e2e
+grub-common         boot
+grub-efi-amd64-bin  test/e2e
+iproute2            test/e2e
+ipmitool            ipmi
+openipmi            ipmi, test/e2e
+openssh-client      server, test/e2e
+ovmf                test/e2e
+qemu-system-x86     test/e2e
+tftp-hpa            boot
+tmux                test/e2e
+'
+kernel=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/kernel
+exec </dev/null
+
+# The lines of the list whose package is not installed.
+missing() {
+  local installed
+  installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' | sed -n 's/^ii *//p')
+  awk 'NR == FNR { have[$1] = 1; next } NF && !have[$1]' <(echo "$installed") <(echo "$list")
+}
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+
+install_missing() {
+  local packages
+  mapfile -t packages < <(missing | awk '{ print $1 }')
+  [[ ${#packages[@]} -gt 0 ]] || return 0
+  echo "installing ${packages[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${packages[@]}" >/dev/null
+}
+
+# The kernel is only unpacked, never installed: its vmlinuz and its network modules make the image that is booted.
+fetch_kernel() {
+  [[ ! -d $kernel ]] || return 0
+  local name work
+  name=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ { print $2; exit }')
+  echo "fetching $name"
+  mkdir -p "${kernel%/*}"
+  work=$(mktemp -d "$kernel.XXXXXX")
+  (cd "$work" && apt-get -qq download -o APT::Sandbox::User=root "$name") &&
+    dpkg -x "$work"/*.deb "$work/tree" && mv -T "$work/tree" "$kernel"
+  rm -rf "$work"
+  [[ -d $kernel ]]
+}
+
+[[ -z $(missing) && -d $kernel ]] || as_root apt-get -qq update || true
+install_missing || true
+fetch_kernel || true
+
+left_out=$(missing)
+[[ -d $kernel ]] || left_out+=$'\n'"linux-image-cloud-amd64 (unpacked in $kernel)  test/e2e"
+if [[ -n $left_out ]]; then
+  printf 'Missing, and the tests that are left out for it:\n%s\n' "$left_out" >&2
+  [[ ${CI:-} != true ]]
+fi
