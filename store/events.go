@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Event is something that happened, for people.
+type Event struct {
+	ID      int64 // grows; 0: not kept, only told
+	At      time.Time
+	Kind    string // a word of lab's vocabulary
+	Machine string // name; empty: of no machine
+	User    string // name; empty: of no user
+	RunID   int64  // 0: of no run
+	Detail  string
+}
+
+func scanEvent(r row) (e Event, err error) {
+	var run sql.NullInt64
+	err = r.Scan(&e.ID, moment{&e.At}, &e.Kind, &e.Machine, &e.User, &run, &e.Detail)
+	e.RunID = run.Int64
+	return e, err
+}
+
+const selectEvent = `SELECT id, at, kind, machine, user, run_id, detail FROM events `
+
+// AddEvent keeps an event.
+func (tx *Tx) AddEvent(ctx context.Context, e Event) error {
+	_, err := tx.insert(ctx, `INSERT INTO events (at, kind, machine, user, run_id, detail) VALUES (?, ?, ?, ?, ?, ?)`,
+		millis(e.At), e.Kind, e.Machine, e.User, optionalID(e.RunID), e.Detail)
+	return err
+}
+
+// EventsAfter returns at most limit events that came after the one given, the
+// oldest first.
+func (tx *Tx) EventsAfter(ctx context.Context, id int64, limit int) ([]Event, error) {
+	return all(ctx, tx, scanEvent, selectEvent+`WHERE id > ? ORDER BY id LIMIT ?`, id, limit)
+}
+
+// LastEventID returns the id of the newest event; 0 where there is none.
+func (tx *Tx) LastEventID(ctx context.Context) (id int64, err error) {
+	err = tx.tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM events`).Scan(&id)
+	return id, plain(err)
+}
+
+// MachineEvents returns the newest events of a machine, the newest first.
+func (tx *Tx) MachineEvents(ctx context.Context, machine string, limit int) ([]Event, error) {
+	return all(ctx, tx, scanEvent, selectEvent+`WHERE machine = ? ORDER BY id DESC LIMIT ?`, machine, limit)
+}
+
+// AuditEntry says who did what.
+type AuditEntry struct {
+	At      time.Time
+	Actor   string
+	Via     string // by which key or token
+	Remote  string // from where
+	Action  string
+	Subject string
+	Detail  string
+}
+
+// AddAudit keeps an audit entry.
+func (tx *Tx) AddAudit(ctx context.Context, a AuditEntry) error {
+	_, err := tx.insert(ctx, `INSERT INTO audit (at, actor, via, remote, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		millis(a.At), a.Actor, a.Via, a.Remote, a.Action, a.Subject, a.Detail)
+	return err
+}

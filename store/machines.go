@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// MachineState is how far a machine is in its life with an operating system.
+type MachineState string
+
+const (
+	StateUnknown      MachineState = "unknown" // never provisioned by us
+	StateProvisioning MachineState = "provisioning"
+	StateReady        MachineState = "ready"
+	StateError        MachineState = "error"
+)
+
+// Machine is a machine as it is configured, and who holds it.
+type Machine struct {
+	ID             int64
+	Name           string
+	Arch           string
+	Subarch        string
+	SubarchID      int64
+	EFIBoot        bool  // the BMC is asked for a UEFI boot
+	BootloaderID   int64 // of the subarchitecture; 0: none
+	BMCID          int64 // 0: none
+	State          MachineState
+	NetbootEnabled bool
+	KernelID       int64 // 0: none, as for the others
+	InitrdID       int64
+	KernelOptions  string
+	PreseedID      int64
+	CreatedAt      time.Time
+	Holders        []Holder // the longest first
+}
+
+// Holder is a user who holds a machine.
+type Holder struct {
+	UserID int64
+	User   string
+	Reason string
+	Since  time.Time
+}
+
+// HeldBy reports whether the user is among the holders.
+func (m Machine) HeldBy(userID int64) bool {
+	for _, h := range m.Holders {
+		if h.UserID == userID {
+			return true
+		}
+	}
+	return false
+}
+
+const selectMachine = `SELECT machines.id, machines.name, architectures.name, subarchitectures.name,
+	machines.subarch_id, subarchitectures.efi_boot, subarchitectures.bootloader_id, machines.bmc_id,
+	machines.state, machines.netboot_enabled, machines.kernel_id, machines.initrd_id,
+	machines.kernel_options, machines.preseed_id, machines.created_at
+	FROM machines
+	JOIN subarchitectures ON subarchitectures.id = machines.subarch_id
+	JOIN architectures ON architectures.id = subarchitectures.arch_id `
+
+func scanMachine(r row) (m Machine, err error) {
+	var bootloader, bmc, kernel, initrd, preseed sql.NullInt64
+	err = r.Scan(&m.ID, &m.Name, &m.Arch, &m.Subarch, &m.SubarchID, &m.EFIBoot, &bootloader, &bmc,
+		&m.State, &m.NetbootEnabled, &kernel, &initrd, &m.KernelOptions, &preseed, moment{&m.CreatedAt})
+	m.BootloaderID, m.BMCID = bootloader.Int64, bmc.Int64
+	m.KernelID, m.InitrdID, m.PreseedID = kernel.Int64, initrd.Int64, preseed.Int64
+	return m, err
+}
+
+// Machines returns all machines by name.
+func (tx *Tx) Machines(ctx context.Context) ([]Machine, error) {
+	machines, err := all(ctx, tx, scanMachine, selectMachine+`ORDER BY machines.name`)
+	if err != nil {
+		return nil, err
+	}
+	holders, err := tx.holders(ctx, `WHERE reservations.ended_at IS NULL`)
+	if err != nil {
+		return nil, err
+	}
+	for i := range machines {
+		machines[i].Holders = holders[machines[i].ID]
+	}
+	return machines, nil
+}
+
+// Machine returns the machine of that name, without regard to case.
+func (tx *Tx) Machine(ctx context.Context, name string) (Machine, error) {
+	return tx.machine(ctx, `WHERE machines.name = ?`, name)
+}
+
+// MachineByID returns a machine.
+func (tx *Tx) MachineByID(ctx context.Context, id int64) (Machine, error) {
+	return tx.machine(ctx, `WHERE machines.id = ?`, id)
+}
+
+// MachineByMAC returns the machine that has an interface with this address
+// (aa:bb:cc:dd:ee:ff).
+func (tx *Tx) MachineByMAC(ctx context.Context, mac string) (Machine, error) {
+	return tx.machine(ctx, `WHERE machines.id = (SELECT machine_id FROM interfaces WHERE mac = ?)`, mac)
+}
+
+func (tx *Tx) machine(ctx context.Context, where string, arg any) (Machine, error) {
+	m, err := one(ctx, tx, scanMachine, selectMachine+where, arg)
+	if err != nil {
+		return Machine{}, err
+	}
+	holders, err := tx.holders(ctx, `WHERE reservations.ended_at IS NULL AND reservations.machine_id = ?`, m.ID)
+	m.Holders = holders[m.ID]
+	return m, err
+}
+
+// AddMachine keeps a new machine and returns its id. [ErrExists] where the name is taken.
+func (tx *Tx) AddMachine(ctx context.Context, m Machine) (int64, error) {
+	return tx.insert(ctx, `INSERT INTO machines (name, subarch_id, bmc_id, state, created_at) VALUES (?, ?, ?, ?, ?)`,
+		m.Name, m.SubarchID, optionalID(m.BMCID), m.State, millis(m.CreatedAt))
+}
+
+// UpdateMachine keeps the state and boot settings of a machine.
+func (tx *Tx) UpdateMachine(ctx context.Context, m Machine) error {
+	return tx.change(ctx, `UPDATE machines SET state = ?, netboot_enabled = ?, kernel_id = ?, initrd_id = ?,
+		kernel_options = ?, preseed_id = ? WHERE id = ?`,
+		m.State, m.NetbootEnabled, optionalID(m.KernelID), optionalID(m.InitrdID), m.KernelOptions,
+		optionalID(m.PreseedID), m.ID)
+}
+
+// Subarch is a firmware flavour of an architecture.
+type Subarch struct {
+	ID   int64
+	Arch string
+	Name string
+}
+
+// Subarch returns the flavour of that name. An unknown architecture and an
+// unknown flavour are both [ErrNotFound].
+func (tx *Tx) Subarch(ctx context.Context, arch, name string) (Subarch, error) {
+	return one(ctx, tx, func(r row) (s Subarch, err error) {
+		return s, r.Scan(&s.ID, &s.Arch, &s.Name)
+	}, `SELECT subarchitectures.id, architectures.name, subarchitectures.name FROM subarchitectures
+		JOIN architectures ON architectures.id = subarchitectures.arch_id
+		WHERE architectures.name = ? AND subarchitectures.name = ?`, arch, name)
+}
+
+// SetBootloader hangs a bootloader on a subarchitecture.
+func (tx *Tx) SetBootloader(ctx context.Context, subarchID, imageID int64) error {
+	return tx.change(ctx, `UPDATE subarchitectures SET bootloader_id = ? WHERE id = ?`, imageID, subarchID)
+}
+
+// BMC says how a machine's management controller is reached.
+type BMC struct {
+	ID        int64
+	Address   string // host or host:port
+	Username  string
+	Password  string
+	CreatedAt time.Time
+}
+
+// BMC returns a management controller.
+func (tx *Tx) BMC(ctx context.Context, id int64) (BMC, error) {
+	return one(ctx, tx, func(r row) (b BMC, err error) {
+		return b, r.Scan(&b.ID, &b.Address, &b.Username, &b.Password, moment{&b.CreatedAt})
+	}, `SELECT id, address, username, password, created_at FROM bmcs WHERE id = ?`, id)
+}
+
+// AddBMC keeps a management controller and returns its id.
+func (tx *Tx) AddBMC(ctx context.Context, b BMC) (int64, error) {
+	return tx.insert(ctx, `INSERT INTO bmcs (address, username, password, created_at) VALUES (?, ?, ?, ?)`,
+		b.Address, b.Username, b.Password, millis(b.CreatedAt))
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// RunState is how a provisioning run stands.
+type RunState string
+
+const (
+	RunRunning   RunState = "running"
+	RunDone      RunState = "done"
+	RunFailed    RunState = "failed"
+	RunCancelled RunState = "cancelled"
+)
+
+// Run is one attempt to install a machine.
+type Run struct {
+	ID            int64
+	MachineID     int64
+	Machine       string
+	UserID        int64 // who asked for it; 0: nobody who still is
+	KernelID      int64
+	InitrdID      int64
+	PreseedID     int64
+	KernelOptions string
+	Token         string
+	State         RunState
+	Stage         string
+	Error         string
+	StartedAt     time.Time
+	EndedAt       time.Time // zero: running
+}
+
+const selectRun = `SELECT runs.id, runs.machine_id, machines.name, runs.user_id, runs.kernel_id, runs.initrd_id,
+	runs.preseed_id, runs.kernel_options, runs.token, runs.state, runs.stage, runs.error, runs.started_at, runs.ended_at
+	FROM runs JOIN machines ON machines.id = runs.machine_id `
+
+func scanRun(r row) (v Run, err error) {
+	var user, kernel, initrd, preseed sql.NullInt64
+	err = r.Scan(&v.ID, &v.MachineID, &v.Machine, &user, &kernel, &initrd, &preseed, &v.KernelOptions, &v.Token,
+		&v.State, &v.Stage, &v.Error, moment{&v.StartedAt}, optionalTime{&v.EndedAt})
+	v.UserID, v.KernelID, v.InitrdID, v.PreseedID = user.Int64, kernel.Int64, initrd.Int64, preseed.Int64
+	return v, err
+}
+
+// AddRun keeps a new run and returns its id. [ErrExists] where the machine has
+// one that is running.
+func (tx *Tx) AddRun(ctx context.Context, r Run) (int64, error) {
+	return tx.insert(ctx, `INSERT INTO runs (machine_id, user_id, kernel_id, initrd_id, preseed_id, kernel_options,
+		token, state, stage, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.MachineID, optionalID(r.UserID),
+		optionalID(r.KernelID), optionalID(r.InitrdID), optionalID(r.PreseedID), r.KernelOptions,
+		r.Token, r.State, r.Stage, millis(r.StartedAt))
+}
+
+// RunningRun returns the run of a machine that is going on.
+func (tx *Tx) RunningRun(ctx context.Context, machineID int64) (Run, error) {
+	return one(ctx, tx, scanRun, selectRun+`WHERE runs.machine_id = ? AND runs.state = 'running'`, machineID)
+}
+
+// LatestRun returns the newest run of a machine.
+func (tx *Tx) LatestRun(ctx context.Context, machineID int64) (Run, error) {
+	return one(ctx, tx, scanRun, selectRun+`WHERE runs.machine_id = ? ORDER BY runs.id DESC LIMIT 1`, machineID)
+}
+
+// RunningRuns returns all runs that are going on.
+func (tx *Tx) RunningRuns(ctx context.Context) ([]Run, error) {
+	return all(ctx, tx, scanRun, selectRun+`WHERE runs.state = 'running' ORDER BY runs.id`)
+}
+
+// RunByToken returns the run that a machine names in its addresses.
+func (tx *Tx) RunByToken(ctx context.Context, token string) (Run, error) {
+	return one(ctx, tx, scanRun, selectRun+`WHERE runs.token = ?`, token)
+}
+
+// SetRunStage notes how far a run has come.
+func (tx *Tx) SetRunStage(ctx context.Context, id int64, stage string) error {
+	return tx.change(ctx, `UPDATE runs SET stage = ? WHERE id = ?`, stage, id)
+}
+
+// EndRun notes how a run ended. [ErrNotFound] where it has ended already.
+func (tx *Tx) EndRun(ctx context.Context, id int64, state RunState, why string, at time.Time) error {
+	return tx.change(ctx, `UPDATE runs SET state = ?, error = ?, ended_at = ? WHERE id = ? AND state = 'running'`,
+		state, why, millis(at), id)
+}
