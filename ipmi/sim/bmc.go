@@ -1,0 +1,112 @@
+// Package sim is a simulated BMC: it speaks RMCP+ (IPMI v2.0) on a packet
+// connection and drives whatever [Hardware] it is given. Tests and the demo
+// use it in place of a real one.
+//
+// The protocol engine is the reference server of github.com/bougou/go-ipmi;
+// this package gives it hardware, shields it from the datagrams that would
+// panic it (guard.go), and keeps a thousand idle consoles cheap (serial.go).
+package sim
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"sync"
+
+	"github.com/bougou/go-ipmi/pkg/bmc"
+	"github.com/bougou/go-ipmi/pkg/handlers"
+	"github.com/bougou/go-ipmi/pkg/server"
+	"github.com/bougou/go-ipmi/pkg/types"
+
+	"provisioner/ipmi"
+)
+
+// Hardware is the machine behind a simulated BMC. Its methods are called
+// concurrently and must not block.
+type Hardware interface {
+	PoweredOn() bool
+	SetPower(on bool)
+	Reset()
+	// SetBootDevice is told of every boot flags write. The flags are for the
+	// next boot only unless persistent.
+	SetBootDevice(dev ipmi.BootDevice, persistent, efi bool)
+	// ReadSerial copies pending serial output into p and returns how much;
+	// 0 when there is none. It is called only while a console is attached.
+	ReadSerial(p []byte) int
+	// WriteSerial gives the machine what was typed and returns how many bytes
+	// it took; the rest is offered again.
+	WriteSerial(p []byte) int
+}
+
+// Option changes a BMC from its defaults.
+type Option func(*bmc.BMC)
+
+// WithKG gives the BMC a key K_g of its own (IPMI v2.0 §13.33), so that a
+// password alone opens no session.
+func WithKG(kg []byte) Option { return func(b *bmc.BMC) { bmc.WithKG(kg)(b) } }
+
+// WithoutSuite17 makes the BMC refuse cipher suite 17, as older ones do.
+func WithoutSuite17() Option {
+	return func(b *bmc.BMC) { b.SetCipherSuites([]types.CipherSuiteID{types.CipherSuiteID3}) }
+}
+
+// BMC is one simulated baseboard management controller with one user, an
+// administrator. It takes cipher suites 17 and 3 and at most four sessions.
+type BMC struct {
+	core   *bmc.BMC
+	serial *serialPort
+}
+
+// New makes a BMC in front of hw. IPMI cuts the user name at 16 and the
+// password at 20 bytes.
+func New(username, password string, hw Hardware, opts ...Option) *BMC {
+	var guid [16]byte
+	_, _ = rand.Read(guid[:]) // crypto/rand never fails (Go 1.24)
+	serial := &serialPort{hw: hw}
+	info := bmc.DeviceInfo{DeviceID: 0x20, FirmwareMajor: 1, IPMIVersion: 0x02, AdditionalDeviceSupport: 0x80}
+	core := bmc.New(info, guid, &board{chassis: chassis{hw: hw}, serial: serial}, bmc.WithClock(pollClock{serial}))
+	// Retransmit often rather than lose console output on a bad network
+	// (IPMI v2.0 Table 26-5, parameter 4: 7 retries, 100 ms apart).
+	core.SOL.Config().SetParam(4, []byte{7, 10})
+
+	const userID, lanChannel = 2, 1
+	_ = core.Users.Upsert(userID, func(u *bmc.User) error {
+		u.Name = username[:min(len(username), bmc.MaxUserNameLen)]
+		u.SetPassword([]byte(password))
+		u.Enabled = true
+		u.ChannelAccess = map[uint8]bmc.UserChannelAccess{
+			lanChannel: {MaxPrivilege: bmc.PrivilegeLevelAdministrator, Enabled: true},
+		}
+		return nil
+	})
+	for _, o := range opts {
+		o(core)
+	}
+	return &BMC{core: core, serial: serial}
+}
+
+// Serve answers on conn until ctx ends, then closes conn and returns nil. It
+// returns an error when conn fails on its own. One Serve at a time.
+func (b *BMC) Serve(ctx context.Context, conn net.PacketConn) error {
+	guarded := newGuard(conn)
+	srv := server.NewServer(b.core, guarded,
+		server.WithHandlerRegistry(commands()),
+		server.WithServerBufferSize(maxDatagram))
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+
+	_ = srv.Serve(ctx) // returns only when conn is closed or has failed
+	if ctx.Err() != nil {
+		return nil
+	}
+	_ = srv.Close()
+	return guarded.failure()
+}
+
+// commands is the reference server's command set, which is read-only and the
+// same for all BMCs of a process.
+var commands = sync.OnceValue(func() *handlers.Registry {
+	reg := handlers.NewRegistry()
+	handlers.RegisterAllHandlers(reg)
+	return reg
+})

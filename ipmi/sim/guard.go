@@ -1,0 +1,89 @@
+package sim
+
+import (
+	"net"
+	"sync"
+
+	"github.com/bougou/go-ipmi/pkg/protocol"
+	"github.com/bougou/go-ipmi/pkg/types"
+)
+
+// maxDatagram is longer than any request of RMCP+: an IPMI message or SOL
+// payload of 255 bytes with its headers, padding and integrity trailer.
+const maxDatagram = 512
+
+// guard stands between the network and the reference server. It drops what
+// the server's parsers panic on, and datagrams that the network has doubled,
+// which the server would act on twice (IPMI v2.0 §6.12.13 asks to drop them).
+//
+// It looks at datagrams before their integrity is checked, so that a forger
+// may make it drop a genuine one. A simulator on loopback lives with that.
+type guard struct {
+	net.PacketConn
+
+	mu     sync.Mutex
+	recent [64]seen // a ring
+	next   int
+	err    error
+}
+
+type seen struct{ session, seq uint32 }
+
+func newGuard(conn net.PacketConn) *guard { return &guard{PacketConn: conn} }
+
+// ReadFrom returns the next datagram that is safe to hand on.
+func (g *guard) ReadFrom(buf []byte) (int, net.Addr, error) {
+	for {
+		n, addr, err := g.PacketConn.ReadFrom(buf)
+		if err != nil {
+			g.mu.Lock()
+			g.err = err
+			g.mu.Unlock()
+			return 0, nil, net.ErrClosed // the server would retry anything else for ever
+		}
+		if g.accept(buf[:n]) {
+			return n, addr, nil
+		}
+	}
+}
+
+// failure is the error that ended reading.
+func (g *guard) failure() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
+}
+
+func (g *guard) accept(pkt []byte) bool {
+	if len(pkt) < 5 || pkt[4] != uint8(types.AuthTypeRMCPPlus) {
+		return true // presence ping or IPMI v1.5: parsed with all checks
+	}
+	session, seq, payloadType, flags, payload, ok := protocol.ParseRMCPPlusHeader(pkt)
+	if !ok {
+		return false
+	}
+	if types.PayloadType(payloadType) == types.PayloadTypeRAKPMessage1 {
+		// The library adds the length of the user name in eight bits.
+		return len(payload) >= 28 && payload[27] <= 16
+	}
+	if session == 0 {
+		return flags&types.PayloadFlagEncrypted == 0
+	}
+	if flags&types.PayloadFlagEncrypted != 0 && (len(payload) < 32 || len(payload)%16 != 0) {
+		return false // the library decrypts partial blocks without asking
+	}
+	return g.fresh(seen{session, seq})
+}
+
+func (g *guard) fresh(s seen) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range g.recent {
+		if r == s {
+			return false
+		}
+	}
+	g.recent[g.next] = s
+	g.next = (g.next + 1) % len(g.recent)
+	return true
+}
