@@ -1,0 +1,59 @@
+package boot
+
+import (
+	"testing"
+)
+
+func TestConfigRequest(t *testing.T) {
+	const mac = "52:54:00:ab:cd:ef"
+	for name, want := range map[string]struct {
+		kind Bootloader
+		mac  string
+	}{
+		"/grub/grub.cfg-01-52-54-00-ab-cd-ef":               {GRUB, mac},
+		"grub.cfg-01-52-54-00-AB-CD-EF":                     {GRUB, mac},
+		"/01-52-54-00-ab-cd-ef":                             {GRUB, mac},
+		"grub/x86_64-efi/01-52-54-00-ab-cd-ef":              {GRUB, mac},
+		"/boot/01-52-54-00-ab-cd-ef/grub.cfg":               {GRUB, mac},
+		"pxelinux.cfg/01-52-54-00-ab-cd-ef":                 {PXELINUX, mac},
+		"/boot/pxelinux.cfg/01-52-54-00-AB-cd-EF":           {PXELINUX, mac},
+		`\pxelinux.cfg\01-52-54-00-ab-cd-ef`:                {PXELINUX, mac},
+		"pxelinux.cfg/default":                              {PXELINUX, ""},
+		"/boot/pxelinux.cfg/default":                        {PXELINUX, ""},
+		"/grub/efidefault":                                  {GRUB, ""},
+		"efi/grub/efidefault":                               {GRUB, ""},
+		"pxelinux.cfg/44454c4c-3000-1044-8031-b1c04f4d4b31": {},
+		"pxelinux.cfg/0A000203":                             {},
+		"/grub/grub.cfg":                                    {},
+		"/grub/grub.cfg-0A000203":                           {},
+		"/grub/grub.cfg-02-52-54-00-ab-cd-ef":               {},
+		"/grub/grub.cfg-01-52-54-00-ab-cd":                  {},
+		"/grub/grub.cfg-01-52-54-00-ab-cd-ef-01":            {},
+		"/grub/grub.cfg-01-52-54-00-ab-cd-eg":               {},
+		"/grub/grub.cfg101-52-54-00-ab-cd-ef":               {},
+		"default":                                           {},
+		"xgrub/efidefault":                                  {},
+		"grub/../01-52-54-00-ab-cd-ef":                      {},
+		"vmlinuz":                                           {},
+		"":                                                  {},
+	} {
+		kind, got, ok := ConfigRequest(name)
+		if kind != want.kind || got.String() != want.mac || ok != (want.kind != "") {
+			t.Errorf("ConfigRequest(%q) = %q, %v, %v", name, kind, got, ok)
+		}
+	}
+}
+
+func FuzzConfigRequest(f *testing.F) {
+	for _, name := range []string{
+		"/grub/grub.cfg-01-52-54-00-ab-cd-ef", `pxelinux.cfg\01-52-54-00-ab-cd-ef`, "pxelinux.cfg/default", "grub/efidefault",
+	} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		kind, mac, ok := ConfigRequest(name)
+		if ok != (kind == GRUB || kind == PXELINUX) || !ok && mac != nil || mac != nil && len(mac) != 6 {
+			t.Fatalf("ConfigRequest(%q) = %q, %v, %v", name, kind, mac, ok)
+		}
+	})
+}

@@ -1,0 +1,71 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+)
+
+// maxPath bounds a file name, in bytes. A TFTP request holds 512 (RFC 1350 §5).
+const maxPath = 255
+
+// CleanPath turns the file name of a boot request into a relative path with
+// forward slashes: leading slashes are dropped, the backslashes of old boot
+// ROMs are slashes, empty and "." elements vanish. It refuses what can name no
+// boot file: nothing, more than 255 bytes, NUL, bytes that are not UTF-8, and
+// "..", even where it would stay inside.
+func CleanPath(name string) (string, error) {
+	switch {
+	case len(name) > maxPath:
+		return "", fmt.Errorf("file name of %d bytes: at most %d are possible", len(name), maxPath)
+	case strings.ContainsRune(name, 0):
+		return "", fmt.Errorf("file name %q contains NUL", name)
+	case !utf8.ValidString(name):
+		return "", fmt.Errorf("file name %q is not UTF-8", name)
+	}
+	elements := strings.Split(strings.ReplaceAll(name, `\`, "/"), "/")
+	elements = slices.DeleteFunc(elements, func(e string) bool { return e == "" || e == "." })
+	switch {
+	case len(elements) == 0:
+		return "", errors.New("file name is empty")
+	case slices.Contains(elements, ".."):
+		return "", fmt.Errorf("file name %q climbs with \"..\"", name)
+	}
+	return strings.Join(elements, "/"), nil
+}
+
+// OpenInRoot opens the regular file that a boot request names, below root. A
+// symbolic link is followed as long as it stays below root. A file that is not
+// there gives an error that is fs.ErrNotExist; a folder, a device, and anything
+// outside root give errors of their own.
+func OpenInRoot(root *os.Root, name string) (TFTPFile, error) {
+	path, err := CleanPath(name)
+	if err != nil {
+		return nil, err
+	}
+	// O_NONBLOCK: a FIFO without a writer would hold the transfer for ever.
+	file, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		_ = file.Close() // nothing was written
+		return nil, err
+	}
+	return &rootFile{File: file, size: info.Size()}, nil
+}
+
+type rootFile struct {
+	*os.File
+	size int64
+}
+
+func (f *rootFile) Size() int64 { return f.size }
