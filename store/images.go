@@ -54,11 +54,15 @@ func (tx *Tx) Image(ctx context.Context, id int64) (Image, error) {
 	return one(ctx, tx, scanImage, selectImage+`WHERE images.id = ?`, id)
 }
 
-// ImageByContent returns an image of that file name whose SHA-256 begins with
-// the given hexadecimal digits.
-func (tx *Tx) ImageByContent(ctx context.Context, prefix, filename string) (Image, error) {
-	return one(ctx, tx, scanImage, selectImage+`WHERE images.sha256 >= ? AND images.sha256 < ? || 'g'
-		AND images.filename = ? ORDER BY images.id LIMIT 1`, prefix, prefix, filename)
+// ImageByName returns the image of that name, without regard to case.
+func (tx *Tx) ImageByName(ctx context.Context, name string) (Image, error) {
+	return one(ctx, tx, scanImage, selectImage+`WHERE images.name = ?`, name)
+}
+
+// ImagesWithContent counts the images that share one file on disk.
+func (tx *Tx) ImagesWithContent(ctx context.Context, sha256 string) (n int, err error) {
+	err = tx.tx.QueryRowContext(ctx, `SELECT count(*) FROM images WHERE sha256 = ?`, sha256).Scan(&n)
+	return n, plain(err)
 }
 
 // AddImage keeps a new image and returns its id. [ErrExists] where the name is

@@ -115,8 +115,8 @@ func (tx *Tx) machine(ctx context.Context, where string, arg any) (Machine, erro
 
 // AddMachine keeps a new machine and returns its id. [ErrExists] where the name is taken.
 func (tx *Tx) AddMachine(ctx context.Context, m Machine) (int64, error) {
-	return tx.insert(ctx, `INSERT INTO machines (name, subarch_id, bmc_id, state, created_at) VALUES (?, ?, ?, ?, ?)`,
-		m.Name, m.SubarchID, optionalID(m.BMCID), m.State, millis(m.CreatedAt))
+	return tx.insert(ctx, `INSERT INTO machines (name, subarch_id, state, created_at) VALUES (?, ?, ?, ?)`,
+		m.Name, m.SubarchID, m.State, millis(m.CreatedAt))
 }
 
 // UpdateMachine keeps the state and boot settings of a machine.
@@ -129,17 +129,21 @@ func (tx *Tx) UpdateMachine(ctx context.Context, m Machine) error {
 
 // Subarch is a firmware flavour of an architecture.
 type Subarch struct {
-	ID   int64
-	Arch string
-	Name string
+	ID           int64
+	Arch         string
+	Name         string
+	BootloaderID int64 // 0: none
 }
 
 // Subarch returns the flavour of that name. An unknown architecture and an
 // unknown flavour are both [ErrNotFound].
 func (tx *Tx) Subarch(ctx context.Context, arch, name string) (Subarch, error) {
 	return one(ctx, tx, func(r row) (s Subarch, err error) {
-		return s, r.Scan(&s.ID, &s.Arch, &s.Name)
-	}, `SELECT subarchitectures.id, architectures.name, subarchitectures.name FROM subarchitectures
+		var bootloader sql.NullInt64
+		err = r.Scan(&s.ID, &s.Arch, &s.Name, &bootloader)
+		s.BootloaderID = bootloader.Int64
+		return s, err
+	}, `SELECT subarchitectures.id, architectures.name, subarchitectures.name, bootloader_id FROM subarchitectures
 		JOIN architectures ON architectures.id = subarchitectures.arch_id
 		WHERE architectures.name = ? AND subarchitectures.name = ?`, arch, name)
 }
@@ -165,8 +169,17 @@ func (tx *Tx) BMC(ctx context.Context, id int64) (BMC, error) {
 	}, `SELECT id, address, username, password, created_at FROM bmcs WHERE id = ?`, id)
 }
 
-// AddBMC keeps a management controller and returns its id.
-func (tx *Tx) AddBMC(ctx context.Context, b BMC) (int64, error) {
-	return tx.insert(ctx, `INSERT INTO bmcs (address, username, password, created_at) VALUES (?, ?, ?, ?)`,
+// SetMachineBMC gives a machine its management controller: a new one where
+// b.ID is 0, else the one of that id is changed.
+func (tx *Tx) SetMachineBMC(ctx context.Context, machineID int64, b BMC) error {
+	if b.ID != 0 {
+		return tx.change(ctx, `UPDATE bmcs SET address = ?, username = ?, password = ? WHERE id = ?`,
+			b.Address, b.Username, b.Password, b.ID)
+	}
+	id, err := tx.insert(ctx, `INSERT INTO bmcs (address, username, password, created_at) VALUES (?, ?, ?, ?)`,
 		b.Address, b.Username, b.Password, millis(b.CreatedAt))
+	if err != nil {
+		return err
+	}
+	return tx.change(ctx, `UPDATE machines SET bmc_id = ? WHERE id = ?`, id, machineID)
 }

@@ -34,10 +34,17 @@ func (tx *Tx) Preseeds(ctx context.Context) ([]Preseed, error) {
 		created_at, updated_at FROM preseeds ORDER BY name`)
 }
 
+const selectPreseed = `SELECT id, name, type, description, content, user_id, known_good, public,
+	created_at, updated_at FROM preseeds `
+
 // Preseed returns a preseed.
 func (tx *Tx) Preseed(ctx context.Context, id int64) (Preseed, error) {
-	return one(ctx, tx, scanPreseed, `SELECT id, name, type, description, content, user_id, known_good, public,
-		created_at, updated_at FROM preseeds WHERE id = ?`, id)
+	return one(ctx, tx, scanPreseed, selectPreseed+`WHERE id = ?`, id)
+}
+
+// PreseedByName returns the preseed of that name, without regard to case.
+func (tx *Tx) PreseedByName(ctx context.Context, name string) (Preseed, error) {
+	return one(ctx, tx, scanPreseed, selectPreseed+`WHERE name = ?`, name)
 }
 
 // AddPreseed keeps a new preseed and returns its id. [ErrExists] where the name is taken.

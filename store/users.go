@@ -67,6 +67,13 @@ func (tx *Tx) AddSSHKey(ctx context.Context, k SSHKey) error {
 	return err
 }
 
+// SSHKeys returns the keys of a user, the oldest first.
+func (tx *Tx) SSHKeys(ctx context.Context, userID int64) ([]SSHKey, error) {
+	return all(ctx, tx, func(r row) (k SSHKey, err error) {
+		return k, r.Scan(&k.ID, &k.UserID, &k.Fingerprint, &k.PublicKey, &k.Comment, moment{&k.CreatedAt})
+	}, `SELECT id, user_id, fingerprint, public_key, comment, created_at FROM ssh_keys WHERE user_id = ? ORDER BY id`, userID)
+}
+
 // UserByKey returns the account of that name if the key is enrolled for it.
 func (tx *Tx) UserByKey(ctx context.Context, name, fingerprint string) (User, error) {
 	return one(ctx, tx, scanUser, `SELECT `+userColumns+` FROM users

@@ -1,0 +1,173 @@
+package lab
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"provisioner/ipmi"
+	"provisioner/lab/console"
+	"provisioner/store"
+)
+
+// BMC is what the lab asks of a management controller. All calls may be made
+// at the same time and end with their context.
+type BMC interface {
+	Power(ctx context.Context) (ipmi.PowerState, error)
+	SetPower(ctx context.Context, action ipmi.PowerAction) error
+	SetBootDevice(ctx context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error
+	OpenSOL(ctx context.Context) (io.ReadWriteCloser, error)
+	// Close ends the session, so that the BMC keeps no room for it.
+	Close(ctx context.Context) error
+}
+
+// rmcpBMC is the BMC of a real machine.
+type rmcpBMC struct{ *ipmi.Client }
+
+func (b rmcpBMC) OpenSOL(ctx context.Context) (io.ReadWriteCloser, error) {
+	sol, err := b.Client.OpenSOL(ctx)
+	if err != nil {
+		return nil, err // a nil *ipmi.SOL in the interface would not be nil
+	}
+	return sol, nil
+}
+
+// attachment is a machine as this process is connected to it.
+type attachment struct {
+	machine string
+	config  store.BMC
+	bmc     BMC
+	console *console.Console
+	pollNow chan struct{} // holds one token while a poll is wanted at once
+	stop    context.CancelFunc
+
+	// Guarded by Lab.mu.
+	power    Power
+	let      func() // lets go of the console that a run holds; nil: no run
+	watching []watching
+}
+
+// attachMachines makes the attachments agree with the store: machines that are
+// new are watched, those whose BMC has changed are connected anew.
+func (l *Lab) attachMachines(ctx context.Context) error {
+	type wanted struct {
+		machine store.Machine
+		bmc     store.BMC
+	}
+	var all []wanted
+	running := make(map[int64]bool)
+	err := l.store.Read(ctx, func(tx *store.Tx) error {
+		machines, err := tx.Machines(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range machines {
+			if m.BMCID == 0 {
+				continue
+			}
+			bmc, err := tx.BMC(ctx, m.BMCID)
+			if err != nil {
+				return err
+			}
+			all = append(all, wanted{m, bmc})
+		}
+		runs, err := tx.RunningRuns(ctx)
+		for _, r := range runs {
+			running[r.MachineID] = true
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watcherCtx == nil || l.watcherCtx.Err() != nil {
+		return nil
+	}
+	for _, w := range all {
+		old := l.machines[w.machine.ID]
+		if old != nil && old.config == w.bmc {
+			continue
+		}
+		bmc, err := l.newBMC(w.bmc)
+		if err != nil {
+			l.log.Error("machine is not watched", "machine", w.machine.Name, "error", err)
+			continue
+		}
+		if old != nil {
+			old.stop()
+		}
+		l.attachLocked(w.machine, w.bmc, bmc)
+		if running[w.machine.ID] {
+			l.holdConsoleLocked(w.machine.ID)
+		}
+	}
+	return nil
+}
+
+func (l *Lab) attachLocked(m store.Machine, config store.BMC, bmc BMC) {
+	ctx, stop := context.WithCancel(l.watcherCtx)
+	a := &attachment{
+		machine: m.Name, config: config, bmc: bmc, console: console.New(bmc.OpenSOL),
+		pollNow: make(chan struct{}, 1), stop: stop, power: Power{State: PowerUnknown},
+	}
+	l.machines[m.ID] = a
+	l.watchers.Go(func() error { // ends with Run, or when the BMC was replaced
+		defer stop()
+		l.watchPower(ctx, a)
+		a.console.Close()
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		// A BMC that does not answer drops the session by itself.
+		_ = a.bmc.Close(closing)
+		return nil
+	})
+}
+
+// attachmentOf returns the connection to a machine's BMC.
+func (l *Lab) attachmentOf(m store.Machine) (*attachment, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.machines[m.ID]; a != nil {
+		return a, nil
+	}
+	if m.BMCID == 0 {
+		return nil, fail(Invalid, "%s has no BMC: an admin can give it one", m.Name)
+	}
+	return nil, fail(Unavailable, "the BMC of %s is not connected yet; try again in a second", m.Name)
+}
+
+// holdConsoleLocked keeps the console of a machine open while a run goes on,
+// so that what it printed is there when somebody looks.
+func (l *Lab) holdConsoleLocked(machineID int64) {
+	if a := l.machines[machineID]; a != nil && a.let == nil {
+		a.let = a.console.Hold()
+	}
+}
+
+func (l *Lab) holdConsole(machineID int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.holdConsoleLocked(machineID)
+}
+
+// letConsole ends holdConsole.
+func (l *Lab) letConsole(machine string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.machines {
+		if a.machine == machine && a.let != nil {
+			a.let()
+			a.let = nil
+		}
+	}
+}
+
+// detachAll forgets all attachments after their watchers have ended.
+func (l *Lab) detachAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.machines)
+	l.watcherCtx = nil
+}

@@ -1,0 +1,177 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"provisioner/ipmi"
+	"provisioner/store"
+)
+
+// PowerState is what is known of a machine's power: on, off, or unknown where
+// the BMC has not said.
+type PowerState string
+
+const (
+	PowerOn      PowerState = "on"
+	PowerOff     PowerState = "off"
+	PowerUnknown PowerState = "unknown"
+)
+
+// Power is what the BMC said last.
+type Power struct {
+	State   PowerState
+	At      time.Time // when it was asked last; zero: not yet
+	Problem string    // why the state is unknown
+}
+
+// PowerAction is what may be asked of a machine's power.
+type PowerAction string
+
+const (
+	TurnOn  PowerAction = "on"
+	TurnOff PowerAction = "off"
+	Reset   PowerAction = "reset"
+)
+
+var ipmiActions = map[PowerAction]ipmi.PowerAction{
+	TurnOn: ipmi.PowerUp, TurnOff: ipmi.PowerDown, Reset: ipmi.PowerReset,
+}
+
+// SetPower turns a machine on or off, or resets it. It blocks until the BMC
+// has answered, 5 s or so at most. Its holders and admins may.
+func (l *Lab) SetPower(ctx context.Context, actor Actor, name string, action PowerAction) error {
+	order, known := ipmiActions[action]
+	if !known {
+		return fail(Invalid, "power %q: it is one of on, off and reset", action)
+	}
+	m, a, err := l.operate(ctx, actor, name, "power "+string(action))
+	if err != nil {
+		return err
+	}
+	bmcErr := a.bmc.SetPower(ctx, order)
+	a.poll()
+	e := store.Event{Kind: EventPower, Machine: m.Name, Detail: string(action)}
+	if bmcErr != nil {
+		e.Kind, e.Detail = EventPowerFailed, string(action)+": "+bmcErr.Error()
+	}
+	// The BMC has done it: that is kept even if the person is gone meanwhile.
+	ctx = context.WithoutCancel(ctx)
+	recordErr := l.write(ctx, func(tx *store.Tx) error { return l.record(ctx, tx, actor, e) })
+	return wrap(errors.Join(bmcErr, recordErr), "power %s %s", action, m.Name)
+}
+
+// PowerOf asks a machine's BMC now, and returns what it says. Whoever may log
+// in may ask.
+func (l *Lab) PowerOf(ctx context.Context, _ Actor, name string) (Power, error) {
+	m, err := l.machine(ctx, name)
+	if err != nil {
+		return Power{}, err
+	}
+	a, err := l.attachmentOf(m)
+	if err != nil {
+		return Power{}, wrap(err, "power of %s", name)
+	}
+	state, err := a.bmc.Power(ctx)
+	l.powerSeen(ctx, a, state, err)
+	return l.power(m.ID), wrap(err, "power of %s", name)
+}
+
+// operate finds a machine and its BMC for an actor who wants to do something to it.
+func (l *Lab) operate(ctx context.Context, actor Actor, name, wanted string) (store.Machine, *attachment, error) {
+	m, err := l.machine(ctx, name)
+	if err != nil {
+		return m, nil, err
+	}
+	if err := actor.mayOperate(m, wanted); err != nil {
+		return m, nil, err
+	}
+	a, err := l.attachmentOf(m)
+	return m, a, wrap(err, "%s", wanted)
+}
+
+func (l *Lab) machine(ctx context.Context, name string) (m store.Machine, err error) {
+	err = l.store.Read(ctx, func(tx *store.Tx) error {
+		m, err = tx.Machine(ctx, name)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return m, missing("machine", name)
+	}
+	return m, wrap(err, "find machine %s", name)
+}
+
+// poll asks for a poll at once.
+func (a *attachment) poll() {
+	select {
+	case a.pollNow <- struct{}{}:
+	default:
+	}
+}
+
+// watchPower asks a BMC for the power state until ctx ends.
+func (l *Lab) watchPower(ctx context.Context, a *attachment) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-a.pollNow:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case l.polls <- struct{}{}:
+		}
+		state, err := a.bmc.Power(ctx)
+		<-l.polls
+		if ctx.Err() != nil {
+			return
+		}
+		l.powerSeen(ctx, a, state, err)
+		timer.Reset(jittered(l.pollEvery))
+	}
+}
+
+// powerSeen notes what a BMC said. A change is published; one from on to off or
+// back is an event of the machine, too, since somebody may have pressed a button.
+func (l *Lab) powerSeen(ctx context.Context, a *attachment, state ipmi.PowerState, err error) {
+	now := Power{At: l.now(), State: PowerOff}
+	switch {
+	case err != nil:
+		now.State, now.Problem = PowerUnknown, err.Error()
+	case state == ipmi.PowerOn:
+		now.State = PowerOn
+	}
+	l.mu.Lock()
+	before := a.power
+	a.power = now
+	l.mu.Unlock()
+	if before.State == now.State && before.Problem == now.Problem {
+		return
+	}
+	e := store.Event{At: now.At, Kind: EventPowerSeen, Machine: a.machine, Detail: string(now.State)}
+	if before.State == PowerUnknown || now.State == PowerUnknown {
+		l.bus.Publish(e)
+		return
+	}
+	if err := l.write(ctx, func(tx *store.Tx) error { return tx.AddEvent(ctx, e) }); err != nil {
+		l.log.Error("power change not kept", "machine", a.machine, "error", err)
+	}
+}
+
+func (l *Lab) power(machineID int64) Power {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.powerLocked(machineID)
+}
+
+func (l *Lab) powerLocked(machineID int64) Power {
+	if a := l.machines[machineID]; a != nil {
+		return a.power
+	}
+	return Power{State: PowerUnknown}
+}

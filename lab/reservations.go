@@ -1,0 +1,73 @@
+package lab
+
+import (
+	"context"
+	"errors"
+
+	"provisioner/store"
+)
+
+// Reserve makes the actor the holder of a machine that nobody holds. Of two
+// callers at the same time one gets it and the other learns who did.
+func (l *Lab) Reserve(ctx context.Context, actor Actor, name, reason string) error {
+	if actor.User.ID == 0 {
+		return fail(Denied, "reserve %s: a command on the server has no account that could hold it", name)
+	}
+	err := l.write(ctx, func(tx *store.Tx) error {
+		m, err := tx.Machine(ctx, name)
+		if err != nil {
+			return notFound(err, "machine", name)
+		}
+		if m.HeldBy(actor.User.ID) {
+			return fail(Conflict, "you hold it already")
+		}
+		if len(m.Holders) > 0 {
+			return fail(Conflict, "it is held by %s", holderNames(m))
+		}
+		if err := tx.AddReservation(ctx, m.ID, actor.User.ID, reason, l.now()); err != nil {
+			return err
+		}
+		return l.record(ctx, tx, actor, store.Event{Kind: EventReserved, Machine: m.Name, Detail: reason})
+	})
+	return wrap(err, "reserve %s", name)
+}
+
+// Release gives back what the actor holds. An admin who does not hold the
+// machine takes it from all who do. A run that is going on is ended.
+func (l *Lab) Release(ctx context.Context, actor Actor, name string) error {
+	err := l.write(ctx, func(tx *store.Tx) error {
+		m, err := tx.Machine(ctx, name)
+		if err != nil {
+			return notFound(err, "machine", name)
+		}
+		leaving := m.Holders
+		switch {
+		case m.HeldBy(actor.User.ID):
+			leaving = []store.Holder{{UserID: actor.User.ID, User: actor.User.Name}}
+		case len(m.Holders) == 0:
+			return fail(Conflict, "nobody holds it")
+		case !actor.IsAdmin():
+			return fail(Denied, "it is held by %s, not by you", holderNames(m))
+		}
+		for _, h := range leaving {
+			if err := tx.EndReservation(ctx, m.ID, h.UserID, l.now()); err != nil {
+				return err
+			}
+			if err := l.record(ctx, tx, actor, store.Event{Kind: EventReleased, Machine: m.Name, Detail: h.User}); err != nil {
+				return err
+			}
+		}
+		if len(leaving) < len(m.Holders) {
+			return nil // others go on with it
+		}
+		run, err := tx.RunningRun(ctx, m.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return l.endRun(ctx, tx, actor, m, run, store.RunCancelled, "the machine was released")
+	})
+	return wrap(err, "release %s", name)
+}
