@@ -26,10 +26,7 @@ e2e:   ## the end-to-end test alone, with its log
 	test/packages.sh
 	go test -race -count=1 -v ./test/e2e/...
 
-lint: tools ## formatting, vet, golangci-lint, tidiness of go.mod
-	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
-	  test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
-	go vet ./...
+lint: tools ## golangci-lint (gofmt and go vet are part of it), tidiness of go.mod
 	bin/tools/golangci-lint-$(LINTER) run
 	go mod tidy -diff
 
