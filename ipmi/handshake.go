@@ -1,0 +1,255 @@
+package ipmi
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bougou/go-ipmi/pkg/command/app"
+	"github.com/bougou/go-ipmi/pkg/crypto"
+	"github.com/bougou/go-ipmi/pkg/rmcpplus"
+	"github.com/bougou/go-ipmi/pkg/types"
+)
+
+// helloMessage is a message of session setup, as it came.
+type helloMessage struct {
+	payload types.PayloadType
+	body    []byte
+}
+
+// terms are what a session is opened with.
+type terms struct {
+	suite types.CipherSuiteID
+	level types.PrivilegeLevel
+}
+
+// suites in the order of preference.
+var suites = [...]types.CipherSuiteID{types.CipherSuiteID17, types.CipherSuiteID3}
+
+// restarts is how often a handshake is begun anew because the BMC lost its
+// thread: a doubled RAKP 1 makes some BMCs forget the one that we go by.
+const restarts = 3
+
+// handshake sets up an RMCP+ session and returns it ready for commands. It
+// begins with the terms that worked last, goes on to the next cipher suite
+// when the BMC refuses one and from Administrator to Operator when it refuses
+// that, and returns the terms that worked.
+//
+// A BMC that has been silent since the given time for as long as the timeout
+// is given up; each of its answers renews our patience.
+func (c *Client) handshake(ctx context.Context, s *session, first terms, since time.Time) (terms, error) {
+	t := first
+	refused := map[types.CipherSuiteID]bool{}
+	for begun := 0; ; {
+		err := s.greet(ctx, &c.cfg, t, &since)
+		var st *statusError
+		switch {
+		case err == nil:
+			return t, nil
+		case errors.Is(err, errSilent):
+			return t, s.noAnswer()
+		case !errors.As(err, &st):
+			return t, err
+		case st.mixedUp() && begun < restarts:
+			begun++
+		case st.suite():
+			refused[t.suite] = true
+			next, ok := nextSuite(refused)
+			if !ok {
+				return t, fmt.Errorf("%w: the BMC takes neither cipher suite 17 nor 3: %w", ErrRefused, err)
+			}
+			t.suite = next
+		case st.privilege() && t.level > types.PrivilegeLevelOperator:
+			t.level = types.PrivilegeLevelOperator
+		default:
+			return t, err
+		}
+	}
+}
+
+func nextSuite(refused map[types.CipherSuiteID]bool) (types.CipherSuiteID, bool) {
+	for _, suite := range suites {
+		if !refused[suite] {
+			return suite, true
+		}
+	}
+	return 0, false
+}
+
+// greet runs one handshake: Open Session, RAKP 1 to 4 (IPMI v2.0 §13.17 to
+// §13.24), keys.
+func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.Time) error {
+	auth, integrity, crypt, _ := types.GetCipherSuiteAlgorithms(t.suite)
+	consoleID := binary.LittleEndian.Uint32(crypto.RandomBytes(4)) | 1 // 0 is no session
+	tag := crypto.RandomBytes(1)[0]
+	talk := conversation{s: s, consoleID: consoleID, since: since}
+
+	open := rmcpplus.OpenSessionRequest{
+		MessageTag: tag, RequestedMaximumPrivilegeLevel: t.level, RemoteConsoleSessionID: consoleID,
+	}
+	open.AuthenticationPayload, open.IntegrityPayload, open.ConfidentialityPayload =
+		rmcpplus.NewAlgorithmPayloads(auth, integrity, crypt)
+	body, err := talk.ask(ctx, types.PayloadTypeRmcpOpenSessionRequest, open.Pack(), types.PayloadTypeRmcpOpenSessionResponse)
+	if err != nil {
+		return err
+	}
+	var opened rmcpplus.OpenSessionResponse
+	if err := opened.Unpack(body); err != nil {
+		return fmt.Errorf("%w in open session: %w", ErrProtocol, err)
+	}
+	if opened.RmcpStatusCode != types.RmcpStatusCodeNoErrors {
+		return &statusError{"open session", opened.RmcpStatusCode}
+	}
+	if types.AuthAlg(opened.AuthAlg) != auth || types.IntegrityAlg(opened.IntegrityAlg) != integrity || types.CryptAlg(opened.CryptAlg) != crypt {
+		return fmt.Errorf("%w: it chose other algorithms than those of cipher suite %d", ErrProtocol, t.suite)
+	}
+	bmcID := opened.ManagedSystemSessionID
+
+	rakp1 := rmcpplus.RAKPMessage1{
+		MessageTag:                     tag + 1,
+		ManagedSystemSessionID:         bmcID,
+		RemoteConsoleRandomNumber:      [16]byte(crypto.RandomBytes(16)),
+		NameOnlyLookup:                 true, // the user's own limit decides, not a match of name and level
+		RequestedMaximumPrivilegeLevel: t.level,
+		UsernameLength:                 uint8(len(cfg.Username)),
+		Username:                       []byte(cfg.Username),
+	}
+	body, err = talk.ask(ctx, types.PayloadTypeRAKPMessage1, rakp1.Pack(), types.PayloadTypeRAKPMessage2)
+	if err != nil {
+		return err
+	}
+	rakp2 := rmcpplus.RAKPMessage2{AuthAlg: auth}
+	if err := rakp2.Unpack(body); err != nil {
+		return fmt.Errorf("%w in RAKP 2: %w", ErrProtocol, err)
+	}
+	if rakp2.RmcpStatusCode != types.RmcpStatusCodeNoErrors {
+		return &statusError{"RAKP 2", rakp2.RmcpStatusCode}
+	}
+	kuid := crypto.PadPassword20([]byte(cfg.Password))
+	rand1, rand2, guid := rakp1.RemoteConsoleRandomNumber[:], rakp2.ManagedSystemRandomNumber[:], rakp2.ManagedSystemGUID[:]
+	role := rakp1.Role()
+	rakp3 := rmcpplus.RAKPMessage3{MessageTag: tag + 2, ManagedSystemSessionID: bmcID}
+
+	want, err := crypto.RAKP2AuthCode(auth, consoleID, bmcID, rand1, rand2, guid, role, cfg.Username, kuid)
+	if err != nil {
+		return err
+	}
+	if !crypto.Equal(want, rakp2.KeyExchangeAuthenticationCode) {
+		// Say so, that the BMC gives the session's slot back at once.
+		rakp3.RmcpStatusCode = types.RmcpStatusCodeInvalidIntegrityCheckValue
+		s.sendHello(types.PayloadTypeRAKPMessage3, rakp3.Pack())
+		return fmt.Errorf("%w: unknown user name or wrong password", ErrBadCredentials)
+	}
+	rakp3.KeyExchangeAuthenticationCode, err = crypto.RAKP3AuthCode(auth, rand2, consoleID, role, cfg.Username, kuid)
+	if err != nil {
+		return err
+	}
+	body, err = talk.ask(ctx, types.PayloadTypeRAKPMessage3, rakp3.Pack(), types.PayloadTypeRAKPMessage4)
+	if err != nil {
+		return err
+	}
+	rakp4 := rmcpplus.RAKPMessage4{AuthAlg: auth}
+	if err := rakp4.Unpack(body); err != nil {
+		return fmt.Errorf("%w in RAKP 4: %w", ErrProtocol, err)
+	}
+	if rakp4.RmcpStatusCode != types.RmcpStatusCodeNoErrors {
+		return &statusError{stepRAKP4, rakp4.RmcpStatusCode}
+	}
+
+	key := kuid
+	if len(cfg.KG) > 0 {
+		key = cfg.KG
+	}
+	sik, k1, k2, err := crypto.DeriveSessionKeys(auth, rand1, rand2, role, cfg.Username, key)
+	if err != nil {
+		return err
+	}
+	icv, err := crypto.RAKP4ICV(auth, rand1, bmcID, guid, sik)
+	if err != nil {
+		return err
+	}
+	if !crypto.Equal(icv, rakp4.IntegrityCheckValue) {
+		return fmt.Errorf("%w: the password is right, but the BMC's key K_g is not the one given", ErrBadCredentials)
+	}
+	s.consoleID, s.bmcID = consoleID, bmcID
+	s.keys.Store(&keys{integrity: integrity, k1: k1, k2: k2})
+	return nil
+}
+
+// conversation is the setup of one session, in which each message has one
+// answer. since is when the BMC was last heard, or first asked.
+type conversation struct {
+	s         *session
+	consoleID uint32
+	since     *time.Time
+}
+
+// ask sends a setup message until its answer comes: the same bytes each time,
+// so that the BMC can tell. Every other message is ignored.
+func (t conversation) ask(ctx context.Context, payload types.PayloadType, msg []byte, answer types.PayloadType) ([]byte, error) {
+	s := t.s
+	for wait := retryAfter; ; wait *= 2 {
+		left := time.Until(t.since.Add(s.timeout))
+		if left <= 0 {
+			return nil, errSilent
+		}
+		if wait > retryAfter {
+			s.stats.retransmitted.Add(1)
+		}
+		s.sendHello(payload, msg)
+		timer := time.NewTimer(min(wait, left))
+		for again := false; !again; {
+			select {
+			case m := <-s.hello:
+				if m.payload != answer || !t.ours(m.body, msg[0]) {
+					s.stats.unexpected.Add(1)
+					continue
+				}
+				timer.Stop()
+				*t.since = time.Now()
+				return m.body, nil
+			case <-timer.C:
+				again = true
+			case <-s.done:
+				timer.Stop()
+				return nil, s.ended()
+			case <-ctx.Done():
+				timer.Stop()
+				return nil, contextError(ctx)
+			}
+		}
+	}
+}
+
+// ours reports whether a setup message answers the one with this tag in this
+// session. Some BMCs leave the session ID out of a refusal.
+func (t conversation) ours(body []byte, tag uint8) bool {
+	if len(body) < 8 || body[0] != tag {
+		return false
+	}
+	id := binary.LittleEndian.Uint32(body[4:8])
+	return id == t.consoleID || id == 0 && body[1] != uint8(types.RmcpStatusCodeNoErrors)
+}
+
+// raise asks for the privilege level that the session was opened for
+// (IPMI v2.0 §22.18), or for Operator where the user has no more: it is
+// enough for power and SOL.
+func (s *session) raise(ctx context.Context, level types.PrivilegeLevel) error {
+	for {
+		req := &app.SetSessionPrivilegeLevelRequest{PrivilegeLevel: level}
+		r, err := s.do(ctx, req, s.timeout)
+		switch {
+		case errors.Is(err, errSilent):
+			return s.noAnswer()
+		case err != nil:
+			return err
+		case r.code == uint8(types.CodeOK):
+			return nil
+		case level <= types.PrivilegeLevelOperator:
+			return fmt.Errorf("the user may not act as operator: %w", refused(req.Command(), r.code))
+		}
+		level = types.PrivilegeLevelOperator
+	}
+}

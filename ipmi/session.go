@@ -1,0 +1,359 @@
+package ipmi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/bougou/go-ipmi/pkg/command/app"
+	"github.com/bougou/go-ipmi/pkg/protocol"
+	"github.com/bougou/go-ipmi/pkg/types"
+)
+
+const (
+	// retryAfter is how long the first answer is waited for before a request
+	// is sent again; the wait then doubles.
+	retryAfter = time.Second
+	// inFlight bounds the commands that a session has under way at once, for
+	// BMCs have short queues.
+	inFlight = 4
+	// farewell is how long a closing session waits for the BMC to agree.
+	farewell = 2 * time.Second
+
+	sequences = 64 // of IPMI requests: rqSeq has six bits
+)
+
+// errSilent: the BMC did not answer. noAnswer says it to people.
+var errSilent = errors.New("silence")
+
+// session is one RMCP+ session and the socket under it. One goroutine reads,
+// from newSession until the end of the session; whoever sends does so itself.
+type session struct {
+	conn     net.Conn
+	stats    *counters
+	timeout  time.Duration     // how long a silent BMC is waited for
+	hello    chan helloMessage // setup messages, to the handshake
+	slots    chan struct{}     // a place for each command in flight
+	done     chan struct{}     // closed by end
+	readDone chan struct{}
+
+	consoleID uint32               // our session ID, on what the BMC sends
+	bmcID     uint32               // the BMC's, on what we send
+	keys      atomic.Pointer[keys] // nil until the handshake is through
+	heard     atomic.Uint64        // authentic packets received
+
+	sendMu sync.Mutex
+	outSeq uint32
+
+	window window // of the reader alone
+
+	mu       sync.Mutex
+	calls    [sequences]*call
+	nextCall uint8
+	sol      *SOL // gets SOL payloads; nil without a console
+	trouble  syscall.Errno
+	err      error // why it ended
+}
+
+// call is a command that awaits its response.
+type call struct {
+	key   responseKey
+	reply chan reply // one place: later duplicates are dropped
+}
+
+// newSession starts the reader of conn. The caller must end the session.
+func newSession(conn net.Conn, timeout time.Duration, stats *counters) *session {
+	s := &session{
+		conn:     conn,
+		stats:    stats,
+		timeout:  timeout,
+		hello:    make(chan helloMessage, 4),
+		slots:    make(chan struct{}, inFlight),
+		done:     make(chan struct{}),
+		readDone: make(chan struct{}),
+	}
+	go s.read() // until end closes conn
+	return s
+}
+
+// end closes the session on this side, without a word to the BMC. Commands in
+// flight and the console end with err. Only the first call counts.
+func (s *session) end(err error) {
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.err = err
+	sol := s.sol
+	s.sol = nil
+	close(s.done)
+	s.mu.Unlock()
+
+	_ = s.conn.Close()
+	if sol != nil {
+		sol.end(err)
+	}
+}
+
+// ended returns why the session ended, nil while it lasts.
+func (s *session) ended() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// console returns the SOL that runs on the session, or nil.
+func (s *session) console() *SOL {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sol
+}
+
+// bid tells the BMC that the session is over (IPMI v2.0 §22.19), so that it
+// keeps no slot for it, and ends it with err. It waits for the BMC's consent
+// for two seconds at most; with ctx over, it tells and does not wait.
+func (s *session) bid(ctx context.Context, err error) {
+	_, _ = s.do(ctx, &app.CloseSessionRequest{SessionID: s.bmcID}, min(farewell, s.timeout))
+	s.end(err)
+	<-s.readDone
+}
+
+// read receives until the socket is closed or broken.
+func (s *session) read() {
+	defer close(s.readDone)
+	buf := make([]byte, maxDatagram)
+	for {
+		n, err := s.conn.Read(buf)
+		if errno := syscall.Errno(0); errors.As(err, &errno) {
+			s.note(errno) // an ICMP message: anyone can send one
+			continue
+		}
+		if err != nil {
+			s.end(fmt.Errorf("%w: %w", ErrNoAnswer, err))
+			return
+		}
+		s.receive(buf[:n])
+	}
+}
+
+// receive sorts one datagram of the network. Whatever is wrong with it, it is
+// dropped and counted.
+func (s *session) receive(pkt []byte) {
+	s.stats.received.Add(1)
+	err := s.sort(pkt)
+	switch {
+	case errors.Is(err, errMalformed):
+		s.stats.malformed.Add(1)
+	case errors.Is(err, errForged):
+		s.stats.forged.Add(1)
+	case errors.Is(err, errReplayed):
+		s.stats.replayed.Add(1)
+	case errors.Is(err, errUnexpected):
+		s.stats.unexpected.Add(1)
+	}
+}
+
+var errUnexpected = errors.New("not asked for")
+
+func (s *session) sort(pkt []byte) error {
+	h, payload, err := parseHeader(pkt)
+	if err != nil {
+		return err
+	}
+	k := s.keys.Load()
+	if k == nil {
+		return s.receiveHello(h, payload)
+	}
+	if h.session != s.consoleID {
+		return errUnexpected // a late answer of the handshake, or not ours
+	}
+	plain, err := k.open(pkt, h, payload)
+	if err != nil {
+		return err
+	}
+	if !s.window.accept(h.seq) {
+		return errReplayed
+	}
+	s.heard.Add(1)
+	switch h.payload {
+	case types.PayloadTypeIPMI:
+		return s.receiveResponse(h.seq, plain)
+	case types.PayloadTypeSOL:
+		return s.receiveSOL(h.seq, plain)
+	}
+	return errUnexpected
+}
+
+func (s *session) receiveHello(h header, payload []byte) error {
+	if h.session != 0 || h.flags&protected != 0 {
+		return errUnexpected
+	}
+	select {
+	case s.hello <- helloMessage{h.payload, append([]byte(nil), payload...)}:
+		return nil
+	default:
+		return errUnexpected
+	}
+}
+
+func (s *session) receiveResponse(seq uint32, plain []byte) error {
+	key, r, err := parseResponse(plain)
+	if err != nil {
+		return err
+	}
+	r.seq = seq
+	s.mu.Lock()
+	c := s.calls[key.seq]
+	s.mu.Unlock()
+	if c == nil || c.key != key {
+		return errUnexpected
+	}
+	select {
+	case c.reply <- r:
+		return nil
+	default:
+		return errUnexpected
+	}
+}
+
+func (s *session) receiveSOL(seq uint32, plain []byte) error {
+	sol := s.console()
+	if sol == nil {
+		return errUnexpected
+	}
+	return sol.receive(seq, plain)
+}
+
+// send seals and sends one payload. An error of the network is only noted:
+// what was not delivered is sent again like what was lost.
+func (s *session) send(payload types.PayloadType, plain []byte) {
+	k := s.keys.Load()
+	if k == nil {
+		return
+	}
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	s.outSeq++
+	if s.outSeq == 0 {
+		s.outSeq = 1 // 0 is for packets outside of a session
+	}
+	pkt, err := k.seal(payload, s.bmcID, s.outSeq, plain)
+	if err != nil {
+		return // cannot be: the keys have been used before
+	}
+	s.write(pkt)
+}
+
+// sendHello sends one setup message, which no session protects.
+func (s *session) sendHello(payload types.PayloadType, msg []byte) {
+	s.write(protocol.BuildRMCPPlusPacket(uint8(payload), 0, 0, 0, msg))
+}
+
+func (s *session) write(pkt []byte) {
+	s.stats.sent.Add(1)
+	_, err := s.conn.Write(pkt)
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		s.note(errno)
+	}
+}
+
+// note remembers what the network said, for the error that may follow.
+func (s *session) note(errno syscall.Errno) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble = errno
+}
+
+// noAnswer says that the BMC was silent for as long as we wait.
+func (s *session) noAnswer() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble != 0 {
+		return fmt.Errorf("%w in %v (%v)", ErrNoAnswer, s.timeout, s.trouble)
+	}
+	return fmt.Errorf("%w in %v", ErrNoAnswer, s.timeout)
+}
+
+// do sends a command and waits for its response, sending it again after one
+// second, three, seven ... until patience is over: errSilent. A busy BMC
+// (completion code C0h) is asked again in the same way. The first packet
+// leaves even when ctx is over already.
+func (s *session) do(ctx context.Context, req request, patience time.Duration) (reply, error) {
+	c, leave, err := s.enter(ctx, req.Command())
+	if err != nil {
+		return reply{}, err
+	}
+	defer leave()
+	msg := packRequest(req, c.key.seq)
+
+	var busy *reply
+	deadline := time.Now().Add(patience)
+	for wait := retryAfter; ; wait *= 2 {
+		if wait > retryAfter {
+			s.stats.retransmitted.Add(1)
+		}
+		s.send(types.PayloadTypeIPMI, msg)
+		timer := time.NewTimer(min(wait, time.Until(deadline)))
+		for again := false; !again; {
+			select {
+			case r := <-c.reply:
+				if r.code != uint8(types.CodeNodeBusy) {
+					timer.Stop()
+					return r, nil
+				}
+				busy = &r
+			case <-timer.C:
+				again = true
+			case <-s.done:
+				timer.Stop()
+				return reply{}, s.ended()
+			case <-ctx.Done():
+				timer.Stop()
+				return reply{}, contextError(ctx)
+			}
+		}
+		if !time.Now().Before(deadline) {
+			break
+		}
+	}
+	if busy != nil {
+		return *busy, nil
+	}
+	return reply{}, errSilent
+}
+
+// enter takes a slot and a request sequence number for a command.
+func (s *session) enter(ctx context.Context, cmd types.Command) (c *call, leave func(), err error) {
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.done:
+			return nil, nil, s.ended()
+		case <-ctx.Done():
+			return nil, nil, contextError(ctx)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.calls[s.nextCall] != nil { // ends: there are more numbers than slots
+		s.nextCall = (s.nextCall + 1) % sequences
+	}
+	seq := s.nextCall
+	s.nextCall = (s.nextCall + 1) % sequences
+	c = &call{key: keyOf(cmd, seq), reply: make(chan reply, 1)}
+	s.calls[seq] = c
+	return c, func() {
+		s.mu.Lock()
+		s.calls[seq] = nil
+		s.mu.Unlock()
+		<-s.slots
+	}, nil
+}
