@@ -83,19 +83,23 @@ func (s *TFTPServer) Serve(ctx context.Context, conn *net.UDPConn) error {
 	server.SetRetries(maxSends - 1)
 	server.SetBackoff(func(int) time.Duration {
 		if ctx.Err() != nil {
-			panic(errStopping) // transfer recovers it: there is no other way out of a wait for an ACK
+			panic(errStopping) //nolint:forbidigo // transfer recovers it: the library has no other way out of a wait for an ACK
 		}
 		return 0
 	})
 
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(conn) }() // ends by Shutdown below, or by its own error
+	var failure error
+	ended := make(chan struct{})
+	go func() { // ends by Shutdown below, or by its own error
+		defer close(ended)
+		failure = server.Serve(conn)
+	}()
 	select {
-	case err := <-failed:
-		return fmt.Errorf("serve TFTP on %s: %w", address, err)
+	case <-ended:
+		return fmt.Errorf("serve TFTP on %s: %w", address, failure)
 	case <-ctx.Done():
 		server.Shutdown()
-		<-failed
+		<-ended
 		return nil
 	}
 }
@@ -113,12 +117,11 @@ func (s *TFTPServer) transfer(ctx context.Context, name string, to io.ReaderFrom
 	defer func() {
 		// What to do with a panic of the library, or of open: this transfer
 		// fails, the server goes on.
-		switch p := recover(); {
-		case p == nil:
-		case p == error(errStopping):
-			err = errStopping
-		default:
+		if p := recover(); p != nil {
 			err = fmt.Errorf("internal error: %v", p)
+			if stopping, ok := p.(error); ok && errors.Is(stopping, errStopping) {
+				err = errStopping
+			}
 		}
 		done.Duration, done.Err = time.Since(began), err
 		s.log(ctx, done)

@@ -91,6 +91,7 @@ func need(t *testing.T, program, debianPackage string) string {
 }
 
 func TestTFTPServesDebiansClients(t *testing.T) {
+	t.Parallel()
 	atftp, hpa := need(t, "atftp", "atftp"), need(t, "tftp", "tftp-hpa")
 	root, content := makeBig(t)
 	address, ended := startTFTP(t, openIn(root))
@@ -157,6 +158,7 @@ func get(address *net.UDPAddr, name string, blockSize int) (content []byte, size
 }
 
 func TestTFTPRefusals(t *testing.T) {
+	t.Parallel()
 	root := makeRoot(t)
 	address, ended := startTFTP(t, func(ctx context.Context, name string, client netip.AddrPort) (TFTPFile, error) {
 		switch name {
@@ -236,6 +238,7 @@ func (failingFile) Close() error             { return nil }
 func (failingFile) Size() int64              { return 5 }
 
 func TestTFTPOptions(t *testing.T) {
+	t.Parallel()
 	root, content := makeBig(t)
 	address, _ := startTFTP(t, openIn(root))
 	for _, blockSize := range []int{512, 1428, 65464} {
@@ -300,6 +303,7 @@ func receive(t *testing.T, p *peer) []byte {
 }
 
 func TestTFTPSurvivesAnyDatagram(t *testing.T) {
+	t.Parallel()
 	root, content := makeBig(t)
 	address, _ := startTFTP(t, openIn(root))
 	p := dial(t, address)
@@ -319,6 +323,7 @@ func TestTFTPSurvivesAnyDatagram(t *testing.T) {
 }
 
 func TestTFTPServesManyAtOnce(t *testing.T) {
+	t.Parallel()
 	root, content := makeBig(t)
 	address, _ := startTFTP(t, openIn(root))
 	var group errgroup.Group
@@ -337,6 +342,7 @@ func TestTFTPServesManyAtOnce(t *testing.T) {
 }
 
 func TestTFTPServeEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)

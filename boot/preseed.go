@@ -1,0 +1,208 @@
+package boot
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// PreseedVars is what a preseed template can show. The comments name the
+// template's variables; what is nil or absent renders empty.
+type PreseedVars struct {
+	SSHKey        string             // ssh_key: the first assignee's
+	SSHKeys       []string           // ssh_keys
+	Hostname      string             // hostname
+	KernelOptions string             // kernel_options
+	Kernel        *PreseedImage      // kernel
+	Initrd        *PreseedImage      // initrd
+	Interfaces    []PreseedInterface // interfaces: those with a static address
+	PhoneHomeURL  string             // phone_home_url: where an installer reports that it has ended
+	PreseedURL    string             // preseed_url: where this preseed came from
+}
+
+// PreseedImage is a kernel or an initrd.
+type PreseedImage struct {
+	Filename    string // filename
+	Description string // description
+	KnownGood   bool   // known_good
+}
+
+// PreseedInterface is a network interface with a static address.
+type PreseedInterface struct {
+	Name       string // name
+	StaticIPv4 string // static_ipv4
+	Prefix     int    // prefix: 0 to 32
+	Netmask    string // netmask
+	MAC        string // mac
+}
+
+// PreseedLimits bound what a template can cost. A field that is zero has the
+// default.
+type PreseedLimits struct {
+	Template   int           // bytes, 2 MiB
+	Output     int           // bytes, 4 MiB
+	Memory     int           // bytes that one rendering may use, 256 MiB
+	Time       time.Duration // for one rendering, 2 s
+	Concurrent int           // renderings at the same time, 4
+}
+
+// PreseedError says what is wrong with a template, to its author.
+type PreseedError struct {
+	Syntax  bool   // the template cannot be read; else it cannot be rendered
+	Message string // one line
+	Line    int    // of the template, from 1; 0 when not known
+}
+
+// Error gives the sentence that mr-provisioner's clients know.
+func (e *PreseedError) Error() string {
+	if e.Syntax {
+		return fmt.Sprintf("Syntax error on preseed template: %s - line: %d", e.Message, e.Line)
+	}
+	return "Exception raised while rendering preseed template: " + e.Message
+}
+
+// Renderer renders preseed templates: Jinja2 in which include, import and
+// extends are refused, because a template reaches no file.
+//
+// Templates come from any user, and the template engine can neither be
+// interrupted nor be held to a size: one expression is enough to take all
+// memory, and a macro that calls itself ends a Go program with a fatal error.
+// So each rendering has a process of its own, this program started anew as a
+// worker, with no environment and nothing open but its input and output. It is
+// killed when it exceeds a limit. Nothing of it can reach the server, and
+// nothing in the language has to be left out.
+type Renderer struct {
+	limits PreseedLimits
+	slots  chan struct{}
+}
+
+// NewRenderer makes a Renderer with the limits given.
+func NewRenderer(limits PreseedLimits) *Renderer {
+	if limits.Template == 0 {
+		limits.Template = 2 << 20
+	}
+	if limits.Output == 0 {
+		limits.Output = 4 << 20
+	}
+	if limits.Memory == 0 {
+		limits.Memory = 256 << 20
+	}
+	if limits.Time == 0 {
+		limits.Time = 2 * time.Second
+	}
+	if limits.Concurrent == 0 {
+		limits.Concurrent = 4
+	}
+	return &Renderer{limits: limits, slots: make(chan struct{}, limits.Concurrent)}
+}
+
+// Render renders template. It waits for its turn, and then until it is done or
+// its time is up; ctx ends both. What is wrong with the template is a
+// *PreseedError.
+func (r *Renderer) Render(ctx context.Context, template string, vars PreseedVars) ([]byte, error) {
+	return r.work(ctx, workerRequest{Template: []byte(template), Vars: vars})
+}
+
+// Check tells by a *PreseedError why template cannot be read. It waits for its
+// turn. What can go wrong only once there are values, such as an unknown
+// filter, is left to Render.
+func (r *Renderer) Check(template string) error {
+	_, err := r.work(context.Background(), workerRequest{Template: []byte(template), CheckOnly: true})
+	return err
+}
+
+func (r *Renderer) work(ctx context.Context, request workerRequest) ([]byte, error) {
+	if len(request.Template) > r.limits.Template {
+		return nil, &PreseedError{Syntax: true, Line: 1,
+			Message: fmt.Sprintf("the template has %d bytes, at most %d are possible", len(request.Template), r.limits.Template)}
+	}
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("render preseed: %w", ctx.Err())
+	}
+	request.Limits = r.limits
+	input, err := json.Marshal(request)
+	if err != nil {
+		return nil, fmt.Errorf("render preseed: %w", err)
+	}
+
+	limited, cancel := context.WithTimeoutCause(ctx, r.limits.Time, errPreseedTime)
+	defer cancel()
+	output := &limitedBuffer{limit: r.limits.Output + maxWorkerReply}
+	crash := &limitedBuffer{limit: maxWorkerCrash}
+	worker := exec.CommandContext(limited, "/proc/self/exe")
+	worker.Args = []string{preseedWorkerName}
+	worker.Env = []string{"GORACE=atexit_sleep_ms=0"} // nothing of ours; a build with the race detector would linger for a second
+	worker.Dir = "/"
+	worker.Stdin, worker.Stdout, worker.Stderr = bytes.NewReader(input), output, crash
+	err = worker.Run()
+
+	var exited *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("render preseed: %w", ctx.Err())
+	case errors.Is(context.Cause(limited), errPreseedTime):
+		return nil, r.exceeded("takes longer than %s", r.limits.Time)
+	case errors.As(err, &exited):
+		return nil, r.crashed(exited, crash.String())
+	case err != nil:
+		return nil, fmt.Errorf("render preseed: start worker: %w", err)
+	}
+	return readReply(output.Bytes())
+}
+
+var errPreseedTime = errors.New("preseed template exceeds its time")
+
+const (
+	maxWorkerReply = 8 << 10 // bytes of a reply besides the rendered text
+	maxWorkerCrash = 4 << 10 // bytes kept of what a worker says when it crashes
+)
+
+func (r *Renderer) exceeded(format string, limit any) error {
+	return &PreseedError{Message: "the template " + fmt.Sprintf(format, limit)}
+}
+
+// crashed tells why a worker ended before it answered. It ends by a fatal error
+// of the Go runtime where the template takes too much.
+func (r *Renderer) crashed(exited *exec.ExitError, said string) error {
+	switch {
+	case exited.ExitCode() == exitFailed:
+		return fmt.Errorf("render preseed: worker: %s", oneLine(said))
+	case strings.Contains(said, "stack overflow"):
+		return &PreseedError{Message: "the template nests too deeply, or calls itself without end"}
+	case strings.Contains(said, "memory"), strings.Contains(said, "address space"), strings.Contains(said, "new OS thread"):
+		return r.exceeded("needs more than %d bytes of memory", r.limits.Memory)
+	}
+	return &PreseedError{Message: fmt.Sprintf("the template crashes the template engine (%s)", exited)}
+}
+
+func readReply(output []byte) ([]byte, error) {
+	head, text, _ := bytes.Cut(output, []byte("\n"))
+	var reply workerReply
+	if err := json.Unmarshal(head, &reply); err != nil {
+		return nil, fmt.Errorf("render preseed: reply of the worker: %w", err)
+	}
+	if reply.Error != nil {
+		return nil, reply.Error
+	}
+	return text, nil
+}
+
+// limitedBuffer keeps the first limit bytes and drops the rest, so that who
+// writes is not stopped.
+type limitedBuffer struct {
+	bytes.Buffer
+	limit int
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	b.Buffer.Write(p[:min(len(p), max(0, b.limit-b.Len()))])
+	return len(p), nil
+}
