@@ -58,12 +58,22 @@ fetch_kernel() {
   [[ -d $kernel ]]
 }
 
+# Whether a network namespace with a tap device can be had, where test machines are plugged in.
+namespace() {
+  local user=()
+  [[ $(id -u) == 0 ]] || user=(--user --map-root-user)
+  PATH=$PATH:/sbin unshare --net "${user[@]}" ip tuntap add probe mode tap 2>/dev/null
+}
+
 [[ -z $(missing) && -d $kernel ]] || as_root apt-get -qq update || true
 install_missing || true
 fetch_kernel || true
 
-left_out=$(missing)
-[[ -d $kernel ]] || left_out+=$'\n'"linux-image-cloud-amd64 (unpacked in $kernel)  test/e2e"
+left_out=$(
+  missing
+  [[ -d $kernel ]] || echo "linux-image-cloud-amd64, unpacked in $kernel  test/e2e"
+  namespace || echo "network namespaces with /dev/net/tun (root, or user namespaces)  test/e2e"
+)
 if [[ -n $left_out ]]; then
   printf 'Missing, and the tests that are left out for it:\n%s\n' "$left_out" >&2
   [[ ${CI:-} != true ]]
