@@ -151,7 +151,7 @@ func (r *run) askHook(method, path string, body any, into *hookAnswer) error {
 	if err != nil {
 		return fmt.Errorf("call of the DHCP hook: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, hookAnswerMax))
 	if err != nil || resp.StatusCode >= 300 || into == nil {
 		return nil

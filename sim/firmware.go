@@ -164,7 +164,7 @@ func (m *Machine) tftp(server netip.Addr, blockSize int) tftpClient {
 // bootDisk boots what is on the disk.
 func (r *run) bootDisk() outcome {
 	r.mu.Lock()
-	disk := r.Machine.disk
+	disk := r.disk
 	r.mu.Unlock()
 	if disk.system == "" {
 		r.say("", "No bootable device.")

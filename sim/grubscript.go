@@ -246,7 +246,7 @@ func (p *grubParser) word() error {
 			}
 			part = grubPart{text: p.src[p.pos+1 : p.pos+2], quoted: true}
 			if part.text == "\n" {
-				part.text = ""
+				part = grubPart{} // the line goes on
 			}
 			p.pos += 2
 		case '$':

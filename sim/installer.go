@@ -102,7 +102,7 @@ func (r *run) installerShell() outcome {
 func (r *run) fillDisk(d disk) {
 	r.mu.Lock()
 	if r.current == r {
-		r.Machine.disk = disk{}
+		r.disk = disk{}
 	}
 	r.mu.Unlock()
 	r.say(
@@ -124,7 +124,7 @@ func (r *run) fillDisk(d disk) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.current == r {
-		r.Machine.disk = d
+		r.disk = d
 	}
 }
 
@@ -192,7 +192,7 @@ func (r *run) request(c call) (httpStatus, string, error) {
 	if err != nil {
 		return httpStatus{}, "", err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, preseedMax))
 	return httpStatus{resp.StatusCode, resp.Status}, string(text), err
 }

@@ -93,7 +93,7 @@ func (s *site) sendFile(name string, rf io.ReaderFrom) error {
 	content, ok := s.files[strings.TrimPrefix(name, "/")]
 	s.mu.Unlock()
 	if !ok {
-		return errors.New("File not found") //nolint:staticcheck // as servers spell it
+		return errors.New("File not found")
 	}
 	rf.(tftp.OutgoingTransfer).SetSize(int64(len(content)))
 	_, err := rf.ReadFrom(strings.NewReader(string(content)))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (c tftpClient) get(ctx context.Context, file string, w io.Writer, opened fu
 	if err != nil {
 		return 0, fmt.Errorf("socket for TFTP: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 
 	if c.port == 0 {
@@ -75,7 +76,7 @@ func (c tftpClient) get(ctx context.Context, file string, w io.Writer, opened fu
 	}
 	t := &tftpTransfer{
 		conn:      conn.(*net.UDPConn),
-		peer:      netip.AddrPortFrom(c.server, uint16(c.port)), //nolint:gosec // a port
+		peer:      netip.AddrPortFrom(c.server, uint16(c.port)),
 		packet:    make([]byte, c.blockSize+4),
 		blockSize: 512,
 		timeout:   c.timeout,
@@ -140,11 +141,11 @@ func (t *tftpTransfer) answer() (progress, last bool, err error) {
 	}
 	for {
 		n, from, err := t.conn.ReadFromUDPAddrPort(t.packet)
-		if errors.Is(err, net.ErrClosed) {
-			return false, false, err
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return false, false, nil
 		}
 		if err != nil {
-			return false, false, nil
+			return false, false, err
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 		if n < 4 || from.Addr() != t.peer.Addr() || t.answered && from != t.peer {
