@@ -15,6 +15,7 @@ func TestConfigRequest(t *testing.T) {
 		"/01-52-54-00-ab-cd-ef":                             {GRUB, mac},
 		"grub/x86_64-efi/01-52-54-00-ab-cd-ef":              {GRUB, mac},
 		"/boot/01-52-54-00-ab-cd-ef/grub.cfg":               {GRUB, mac},
+		"/grub/grub.cfg-01-52:54:00:ab:cd:ef":               {GRUB, mac},
 		"pxelinux.cfg/01-52-54-00-ab-cd-ef":                 {PXELINUX, mac},
 		"/boot/pxelinux.cfg/01-52-54-00-AB-cd-EF":           {PXELINUX, mac},
 		`\pxelinux.cfg\01-52-54-00-ab-cd-ef`:                {PXELINUX, mac},
@@ -40,6 +41,21 @@ func TestConfigRequest(t *testing.T) {
 		kind, got, ok := ConfigRequest(name)
 		if kind != want.kind || got.String() != want.mac || ok != (want.kind != "") {
 			t.Errorf("ConfigRequest(%q) = %q, %v, %v", name, kind, got, ok)
+		}
+	}
+}
+
+func TestRedirectMakesGRUBAskForItsMAC(t *testing.T) {
+	for _, name := range []string{"/grub/grub.cfg", "grub/grub.cfg", "/boot/grub/grub.cfg"} {
+		config, ok := Redirect(name)
+		if !ok {
+			t.Errorf("no answer for %s", name)
+		}
+		golden(t, "grub-redirect", config)
+	}
+	for _, name := range []string{"grub.cfg", "/grub/x86_64-efi/grub.cfg", "xgrub/grub.cfg", "../grub/grub.cfg", "grub/grub.cfg-01", ""} {
+		if config, ok := Redirect(name); ok {
+			t.Errorf("%q gets %q", name, config)
 		}
 	}
 }

@@ -177,11 +177,14 @@ func (s *TFTPServer) log(ctx context.Context, t Transfer) {
 		slog.String("file", t.Name), slog.String("client", t.Client.String()),
 		slog.Int64("bytes", t.Bytes), slog.Duration("duration", t.Duration),
 	}
-	if t.Err != nil {
+	switch {
+	case t.Err == nil:
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP transfer", attrs...)
+	case errors.Is(t.Err, fs.ErrNotExist): // bootloaders look for many files
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP file not found", attrs...)
+	default:
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "TFTP transfer failed", append(attrs, slog.Any("error", t.Err))...)
-		return
 	}
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP transfer", attrs...)
 }
 
 // contextReader fails once its context has ended, which ends a transfer whose
