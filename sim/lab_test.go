@@ -116,7 +116,9 @@ func TestPowerBootDeviceAndConsoleOverRMCP(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	s := newSite(t)
-	s.files["grub/grub.cfg-01-52-54-00-4d-00-01"] = s.files["grub/grub.cfg-01-52-54-00-12-34-56"]
+	s.change(func() {
+		s.files["grub/grub.cfg-01-52-54-00-4d-00-01"] = s.files["grub/grub.cfg-01-52-54-00-12-34-56"]
+	})
 	lab := startLab(t, LabConfig{Machines: 1, Network: s.network()})
 	c := ipmi.NewClient(ipmi.Config{Addr: lab.Machines()[0].BMCAddr, Username: "admin", Password: "secret"})
 	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()

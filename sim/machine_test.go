@@ -78,7 +78,7 @@ func TestInstallFromNetworkThenBootFromDisk(t *testing.T) {
 func TestArm64SaysSo(t *testing.T) {
 	s := newSite(t)
 	m := newMachine(t, Config{Network: s.network(), Arch: ARM64, Installed: true})
-	s.bootFile = ""
+	s.change(func() { s.bootFile = "" })
 	m.SetPower(true)
 	wantEnd(t, output(m), "node-01 ttyAMA0\r\n\r\nnode-01 login: ")
 	if len(s.asked(`{"option":93,"value":11}`)) != 2 {
@@ -157,7 +157,7 @@ func TestWhatGoesWrongIsShownAsOnARealMachine(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t)
 			cfg := Config{Network: s.network()}
-			tt.spoil(s, &cfg)
+			s.change(func() { tt.spoil(s, &cfg) })
 			m := newMachine(t, cfg)
 			m.SetBootDevice(ipmi.BootPXE, false, true)
 			m.SetPower(true)
@@ -276,7 +276,7 @@ func TestInterruptedInstallLeavesNothingToBoot(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	t.Cleanup(stuck.Close)
-	s.preseed = "curl -X POST " + stuck.URL + "\n"
+	s.change(func() { s.preseed = "curl -X POST " + stuck.URL + "\n" })
 	m := newMachine(t, Config{Network: s.network()})
 	m.SetPower(true)
 	<-arrived // the disk is filled when the installer phones home

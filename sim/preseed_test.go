@@ -72,20 +72,13 @@ func TestEachInstallerReadsItsPreseed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.login, func(t *testing.T) {
 			s := newSite(t)
-			s.preseed = strings.ReplaceAll(tt.preseed, "URL", s.http.URL)
-			m := newMachine(t, Config{Network: s.network()})
-			// The second time the configuration boots from the disk.
-			s.files["grub/grub.cfg"] = []byte("linux /k/vmlinuz " + tt.option + "=" + s.http.URL + "/preseed\nboot\n")
-			delete(s.files, "grub/grub.cfg-01-52-54-00-12-34-56")
-			r := s.http.Config.Handler
-			s.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				r.ServeHTTP(w, req)
-				if req.URL.Path == "/preseed" {
-					s.mu.Lock()
-					s.bootFile = ""
-					s.mu.Unlock()
-				}
+			s.change(func() {
+				s.once = true
+				s.preseed = strings.ReplaceAll(tt.preseed, "URL", s.http.URL)
+				s.files["grub/grub.cfg"] = []byte("linux /k/vmlinuz " + tt.option + "=" + s.http.URL + "/preseed\nboot\n")
+				delete(s.files, "grub/grub.cfg-01-52-54-00-12-34-56")
 			})
+			m := newMachine(t, Config{Network: s.network()})
 			m.SetPower(true)
 			wantInOrder(t, output(m), "Retrieving", "Configuring hostname", "\r\n"+tt.login+"\r\n")
 			if strings.Contains(tt.preseed, "/done") != (len(s.asked("/done")) == 1) {

@@ -110,16 +110,14 @@ func TestRebootAndPowerOffFromTheShell(t *testing.T) {
 func TestKeysInTheInitrdAndAtGRUB(t *testing.T) {
 	s := newSite(t)
 	config := "grub/grub.cfg-01-52-54-00-12-34-56"
-	s.files[config] = []byte("linux /k/vmlinuz\nboot\n")
+	s.change(func() { s.files[config] = []byte("linux /k/vmlinuz\nboot\n") })
 	m := newMachine(t, Config{Network: s.network()})
 	m.SetPower(true)
 	wantEnd(t, output(m), "(initramfs) ")
 	m.WriteSerial([]byte("\recho a  b\rls\runame\rhelp\r"))
 	wantInOrder(t, printed(m), "\r\n(initramfs) echo a  b\r\na b\r\n", "sh: ls: not found\r\n", "Linux (none)", "Built-in commands:", "(initramfs) ")
 
-	s.mu.Lock()
-	delete(s.files, config)
-	s.mu.Unlock()
+	s.change(func() { delete(s.files, config) })
 	m.WriteSerial([]byte("reboot\r"))
 	wantEnd(t, output(m), "grub> ")
 	m.WriteSerial([]byte("\recho a\rboot\rls\rexit\r"))

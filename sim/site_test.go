@@ -32,7 +32,8 @@ type site struct {
 	next     string            // next-server
 	known    bool              // the hook knows the machine
 	preseed  string
-	late     int // the status of phone-home; 0: 200, and netboot ends
+	once     bool // netboot ends when the preseed is fetched
+	late     int  // the status of phone-home; 0: 200, and netboot ends
 	requests []string
 }
 
@@ -44,6 +45,13 @@ menuentry 'Install' {
 	boot
 }
 `
+
+// change changes what the site serves.
+func (s *site) change(what func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	what()
+}
 
 // newSite starts a site where an install works. It ends with the test.
 func newSite(t testing.TB) *site {
@@ -66,15 +74,17 @@ func newSite(t testing.TB) *site {
 		<-served
 	})
 
-	s.files = map[string][]byte{
-		"amd64/grubx64.efi": make([]byte, 5000),
-		"grub/grub.cfg-01-52-54-00-12-34-56": fmt.Appendf(nil,
-			grubConfigForTests, s.http.URL),
-		"k/vmlinuz":   make([]byte, 100_000),
-		"k/initrd.gz": make([]byte, 3*grubBlockSize), // whole blocks: an empty one ends it
-	}
-	s.preseed = "d-i netcfg/get_hostname string installed-01\n" +
-		"d-i preseed/late_command string in-target true; \\\n  wget -qO /dev/null --post-data='' " + s.http.URL + "/done\n"
+	s.change(func() {
+		s.files = map[string][]byte{
+			"amd64/grubx64.efi": make([]byte, 5000),
+			"grub/grub.cfg-01-52-54-00-12-34-56": fmt.Appendf(nil,
+				grubConfigForTests, s.http.URL),
+			"k/vmlinuz":   make([]byte, 100_000),
+			"k/initrd.gz": make([]byte, 3*grubBlockSize), // whole blocks: an empty one ends it
+		}
+		s.preseed = "d-i netcfg/get_hostname string installed-01\n" +
+			"d-i preseed/late_command string in-target true; \\\n  wget -qO /dev/null --post-data='' " + s.http.URL + "/done\n"
+	})
 	return s
 }
 
@@ -122,6 +132,9 @@ func (s *site) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		_ = json.NewEncoder(w).Encode(answer)
 	case "/preseed":
+		if s.once {
+			s.bootFile = ""
+		}
 		_, _ = io.WriteString(w, s.preseed)
 	case "/done":
 		if s.late != 0 {

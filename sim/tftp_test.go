@@ -18,15 +18,14 @@ func TestTFTPFileArrivesByteForByte(t *testing.T) {
 	for i := range big {
 		big[i] = byte(i >> 9 * 31 >> 3)
 	}
-	s.mu.Lock()
-	s.files = map[string][]byte{"big": big, "whole": big[:1024], "short": big[:5], "empty": {}}
-	s.mu.Unlock()
+	files := map[string][]byte{"big": big, "whole": big[:1024], "short": big[:5], "empty": {}}
+	s.change(func() { s.files = files })
 	for name, blockSize := range map[string]int{"big": 512, "whole": 512, "short": 1468, "empty": 1024} {
 		c := tftpClient{server: netip.MustParseAddr("127.0.0.1"), port: s.network().TFTPPort, blockSize: blockSize}
 		var got bytes.Buffer
 		announced := int64(-2)
 		n, err := c.get(t.Context(), name, &got, func(size int64) { announced = size })
-		want := s.files[name]
+		want := files[name]
 		if err != nil || n != int64(len(want)) || !bytes.Equal(got.Bytes(), want) {
 			t.Errorf("%s: %d bytes, %v; want %d", name, n, err, len(want))
 		}
