@@ -35,13 +35,7 @@ func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Err }
 
 // CodeOf returns the code of an error that a call of [Lab] has returned.
-func CodeOf(err error) Code {
-	var labError *Error
-	if errors.As(err, &labError) {
-		return labError.Code
-	}
-	return Internal
-}
+func CodeOf(err error) Code { return classify(err) }
 
 func fail(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)

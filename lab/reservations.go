@@ -32,6 +32,32 @@ func (l *Lab) Reserve(ctx context.Context, actor Actor, name, reason string) err
 	return wrap(err, "reserve %s", name)
 }
 
+// Assign makes a user a holder of a machine, beside those who hold it. Only an
+// admin may.
+func (l *Lab) Assign(ctx context.Context, actor Actor, name, user, reason string) error {
+	if !actor.IsAdmin() {
+		return fail(Denied, "assign %s to %s: only an admin may", name, user)
+	}
+	err := l.write(ctx, func(tx *store.Tx) error {
+		m, err := tx.Machine(ctx, name)
+		if err != nil {
+			return notFound(err, "machine", name)
+		}
+		holder, err := tx.User(ctx, user)
+		if err != nil {
+			return notFound(err, "user", user)
+		}
+		if m.HeldBy(holder.ID) {
+			return fail(Conflict, "%s holds it already", user)
+		}
+		if err := tx.AddReservation(ctx, m.ID, holder.ID, reason, l.now()); err != nil {
+			return err
+		}
+		return l.record(ctx, tx, actor, store.Event{Kind: EventReserved, Machine: m.Name, Detail: "for " + user + ": " + reason})
+	})
+	return wrap(err, "assign %s to %s", name, user)
+}
+
 // Release gives back what the actor holds. An admin who does not hold the
 // machine takes it from all who do. A run that is going on is ended.
 func (l *Lab) Release(ctx context.Context, actor Actor, name string) error {
