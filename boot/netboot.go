@@ -47,7 +47,9 @@ func (n Netboot) Render(b Bootloader) ([]byte, error) {
 		return nil, err
 	}
 	words = append([]string{"BOOTIF=01-" + strings.ReplaceAll(n.MAC.String(), ":", "-")}, words...)
-	if length := len(strings.Join(words, " ")); length > maxCommandLine {
+	// The bootloaders add the first, and PXELINUX the last of these.
+	added := "BOOT_IMAGE=" + kernel + "  initrd=" + initrd
+	if length := len(strings.Join(words, " ")) + len(added); length > maxCommandLine {
 		return nil, fmt.Errorf("kernel command line of %d bytes: the kernel reads %d", length, maxCommandLine)
 	}
 	return render(b, "netboot", map[string]any{"Kernel": kernel, "Initrd": initrd, "Words": words})

@@ -182,6 +182,8 @@ func (s *TFTPServer) log(ctx context.Context, t Transfer) {
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP transfer", attrs...)
 	case errors.Is(t.Err, fs.ErrNotExist): // bootloaders look for many files
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP file not found", attrs...)
+	case strings.Contains(t.Err.Error(), "code=8"): // RFC 2347: how UEFI's client leaves that wants only the size
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP options asked for", attrs...)
 	default:
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "TFTP transfer failed", append(attrs, slog.Any("error", t.Err))...)
 	}
