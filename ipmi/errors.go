@@ -67,12 +67,19 @@ func contextError(ctx context.Context) error {
 
 // statusError is a refusal during session setup (IPMI v2.0 Table 13-15).
 type statusError struct {
-	step   string // "open session", "RAKP 2", stepRAKP4
+	in     types.PayloadType // the BMC's message
 	status types.RmcpStatusCode
 }
 
 func (e *statusError) Error() string {
-	return fmt.Sprintf("%v: %s (status %02Xh in %s)", e.Unwrap(), sentence(e.status.String()), uint8(e.status), e.step)
+	step := "open session"
+	switch e.in {
+	case types.PayloadTypeRAKPMessage2:
+		step = "RAKP 2"
+	case types.PayloadTypeRAKPMessage4:
+		step = "RAKP 4"
+	}
+	return fmt.Sprintf("%v: %s (status %02Xh in %s)", e.Unwrap(), sentence(e.status.String()), uint8(e.status), step)
 }
 
 // Unwrap returns the sentinel that the status stands for.
@@ -85,13 +92,11 @@ func (e *statusError) Unwrap() error {
 	return ErrRefused
 }
 
-const stepRAKP4 = "RAKP 4"
-
 // mixedUp reports whether the BMC may have confused two handshakes of ours.
 // RAKP 2 has proven already that it knows the user and the password, so that
 // these in RAKP 4 are believed only when they persist.
 func (e *statusError) mixedUp() bool {
-	if e.step != stepRAKP4 {
+	if e.in != types.PayloadTypeRAKPMessage4 {
 		return false
 	}
 	switch e.status {

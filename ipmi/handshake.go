@@ -99,9 +99,6 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 	if err := opened.Unpack(body); err != nil {
 		return fmt.Errorf("%w in open session: %w", ErrProtocol, err)
 	}
-	if opened.RmcpStatusCode != types.RmcpStatusCodeNoErrors {
-		return &statusError{"open session", opened.RmcpStatusCode}
-	}
 	if types.AuthAlg(opened.AuthAlg) != auth || types.IntegrityAlg(opened.IntegrityAlg) != integrity || types.CryptAlg(opened.CryptAlg) != crypt {
 		return fmt.Errorf("%w: it chose other algorithms than those of cipher suite %d", ErrProtocol, t.suite)
 	}
@@ -123,9 +120,6 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 	rakp2 := rmcpplus.RAKPMessage2{AuthAlg: auth}
 	if err := rakp2.Unpack(body); err != nil {
 		return fmt.Errorf("%w in RAKP 2: %w", ErrProtocol, err)
-	}
-	if rakp2.RmcpStatusCode != types.RmcpStatusCodeNoErrors {
-		return &statusError{"RAKP 2", rakp2.RmcpStatusCode}
 	}
 	kuid := crypto.PadPassword20([]byte(cfg.Password))
 	rand1, rand2, guid := rakp1.RemoteConsoleRandomNumber[:], rakp2.ManagedSystemRandomNumber[:], rakp2.ManagedSystemGUID[:]
@@ -153,9 +147,6 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 	rakp4 := rmcpplus.RAKPMessage4{AuthAlg: auth}
 	if err := rakp4.Unpack(body); err != nil {
 		return fmt.Errorf("%w in RAKP 4: %w", ErrProtocol, err)
-	}
-	if rakp4.RmcpStatusCode != types.RmcpStatusCodeNoErrors {
-		return &statusError{stepRAKP4, rakp4.RmcpStatusCode}
 	}
 
 	key := kuid
@@ -187,7 +178,8 @@ type conversation struct {
 }
 
 // ask sends a setup message until its answer comes: the same bytes each time,
-// so that the BMC can tell. Every other message is ignored.
+// so that the BMC can tell. Every other message is ignored. An answer with a
+// status other than 00h is a *statusError.
 func (t conversation) ask(ctx context.Context, payload types.PayloadType, msg []byte, answer types.PayloadType) ([]byte, error) {
 	s := t.s
 	for wait := retryAfter; ; wait *= 2 {
@@ -209,6 +201,9 @@ func (t conversation) ask(ctx context.Context, payload types.PayloadType, msg []
 				}
 				timer.Stop()
 				*t.since = time.Now()
+				if status := types.RmcpStatusCode(m.body[1]); status != types.RmcpStatusCodeNoErrors {
+					return nil, &statusError{answer, status}
+				}
 				return m.body, nil
 			case <-timer.C:
 				again = true
@@ -224,13 +219,18 @@ func (t conversation) ask(ctx context.Context, payload types.PayloadType, msg []
 }
 
 // ours reports whether a setup message answers the one with this tag in this
-// session. Some BMCs leave the session ID out of a refusal.
+// session. Of a refusal not all BMCs send more than tag and status (OpenIPMI's
+// does not), or fill in the session.
 func (t conversation) ours(body []byte, tag uint8) bool {
-	if len(body) < 8 || body[0] != tag {
+	if len(body) < 2 || body[0] != tag {
 		return false
 	}
+	refused := types.RmcpStatusCode(body[1]) != types.RmcpStatusCodeNoErrors
+	if len(body) < 8 {
+		return refused
+	}
 	id := binary.LittleEndian.Uint32(body[4:8])
-	return id == t.consoleID || id == 0 && body[1] != uint8(types.RmcpStatusCodeNoErrors)
+	return id == t.consoleID || id == 0 && refused
 }
 
 // raise asks for the privilege level that the session was opened for
