@@ -11,15 +11,18 @@ import (
 )
 
 const (
-	grubBanner    = "GNU GRUB  version 2.06"
-	grubBlockSize = 1024 // what GRUB's tftp module asks for
-	grubConfigMax = 64 << 10
-	grubWordsMax  = 16 << 10 // bytes a command may expand to
-	grubVariables = 256
-	grubFolder    = "/grub/"
-	grubNoKernel  = "error: you need to load the kernel first."
-	grubNoMemory  = "error: out of memory."
-	grubEOL       = "\r\n"
+	grubBanner     = "GNU GRUB  version 2.06"
+	grubBlockSize  = 1024 // what GRUB's tftp module asks for
+	grubConfigMax  = 64 << 10
+	grubWordsMax   = 16 << 10 // bytes a command may expand to
+	grubVariables  = 256
+	grubFolder     = "/grub/"
+	grubSourcesMax = 16
+	grubSyntax     = "error: syntax error.\r\nerror: Incorrect command.\r\nerror: syntax error."
+	grubNoFile     = "error: filename expected."
+	grubNoKernel   = "error: you need to load the kernel first."
+	grubNoMemory   = "error: out of memory."
+	grubEOL        = "\r\n"
 )
 
 // grubEnd is how GRUB was left.
@@ -37,8 +40,10 @@ const (
 type grub struct {
 	vars    map[string]string
 	print   func(text string)
+	read    func(path string) (text string, err error)
 	load    func(path string) (size int64, err error) // by TFTP; what it loads is not kept
 	menu    []grubEntry                               // met so far
+	sources int                                       // configurations read by others
 	cmdline string                                    // of the kernel loaded; empty: none
 	initrd  int64                                     // bytes
 }
@@ -60,6 +65,11 @@ func (r *run) grub(from offer) outcome {
 		},
 	}
 	g.load = func(path string) (int64, error) { return r.grubRead(g, path, io.Discard) }
+	g.read = func(path string) (string, error) {
+		var text bytes.Buffer
+		_, err := r.grubRead(g, path, &limitedWriter{w: &text, left: grubConfigMax})
+		return text.String(), err
+	}
 	script, found := r.grubConfig(g)
 	if r.ctx.Err() != nil {
 		return machineStops
@@ -114,10 +124,9 @@ func grubVars(cfg Config, from offer) map[string]string {
 func (r *run) grubConfig(g *grub) (script string, found bool) {
 	mac := "01-" + strings.ReplaceAll(r.cfg.MAC.String(), ":", "-")
 	for _, name := range []string{grubFolder + "grub.cfg-" + mac, grubFolder + "grub.cfg"} {
-		var text bytes.Buffer
-		_, err := r.grubRead(g, name, &limitedWriter{w: &text, left: grubConfigMax})
+		script, err := g.read(name)
 		if err == nil {
-			return text.String(), true
+			return script, true
 		}
 		var refusal *tftpRefusal
 		if !errors.As(err, &refusal) || refusal.code != tftpNotFound {
@@ -191,7 +200,7 @@ func grubMessage(path string, err error) string {
 func (g *grub) start(script string) grubEnd {
 	cmds, err := parseGRUB(script)
 	if err != nil {
-		g.say("error: syntax error.", "error: Incorrect command.", "error: syntax error.")
+		g.say(grubSyntax)
 		return grubGoesOn
 	}
 	end, _ := g.run(cmds)
@@ -294,6 +303,8 @@ func (g *grub) call(args []string, block []grubCommand) (grubEnd, bool) {
 			return g.fail("error: no menuentry definition.")
 		}
 		g.menu = append(g.menu, grubEntry{args[0], block})
+	case "source", ".", "configfile":
+		return g.source(args)
 	case "linux", "linuxefi":
 		return g.linux(args)
 	case "initrd", "initrdefi":
@@ -379,9 +390,28 @@ func (g *grub) holds(args []string) bool {
 	return false
 }
 
+// source runs another configuration in place.
+func (g *grub) source(args []string) (grubEnd, bool) {
+	if len(args) == 0 {
+		return g.fail(grubNoFile)
+	}
+	if g.sources++; g.sources > grubSourcesMax {
+		return g.fail("error: maximum recursion depth exceeded.")
+	}
+	script, err := g.read(args[0])
+	if err != nil {
+		return g.fail(grubMessage(args[0], err))
+	}
+	cmds, err := parseGRUB(script)
+	if err != nil {
+		return g.fail(grubSyntax)
+	}
+	return g.run(cmds)
+}
+
 func (g *grub) linux(args []string) (grubEnd, bool) {
 	if len(args) == 0 {
-		return g.fail("error: filename expected.")
+		return g.fail(grubNoFile)
 	}
 	n, err := g.load(args[0])
 	switch {
@@ -400,7 +430,7 @@ func (g *grub) loadInitrd(args []string) (grubEnd, bool) {
 		return g.fail(grubNoKernel)
 	}
 	if len(args) == 0 {
-		return g.fail("error: filename expected.")
+		return g.fail(grubNoFile)
 	}
 	for _, path := range args {
 		n, err := g.load(path)

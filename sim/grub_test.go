@@ -53,6 +53,7 @@ var grubScripts = []struct {
 	{"echo 'a", false},
 	{"echo a\\", false},
 	{"echo a \\\n  b", true},
+	{"echo a \\\n", false},
 	{"echo \"a\nb\" 'c\nd'", true},
 	{"echo \"\\x\\\"\\\\\"", true},
 	{"echo ]] [[", false},
@@ -110,8 +111,19 @@ func TestLoopsAndFunctionsAreNotSimulated(t *testing.T) {
 func runGRUB(script string, files map[string]int64) (*grub, grubEnd, string) {
 	var screen strings.Builder
 	g := &grub{
-		vars:  map[string]string{"root": "tftp,10.0.0.1", "grub_platform": "efi", "words": "a  b", "empty": ""},
+		vars:  map[string]string{"root": "tftp,10.0.0.1", "prefix": "(tftp,10.0.0.1)/grub", "grub_platform": "efi", "words": "a  b", "empty": ""},
 		print: func(text string) { screen.WriteString(text) },
+		read: func(path string) (string, error) {
+			switch path {
+			case "(tftp,10.0.0.1)/grub/mine":
+				return "menuentry a { linux /k }", nil
+			case "/loop":
+				return "echo -n x; source /loop", nil
+			case "/bad":
+				return "a|b", nil
+			}
+			return "", &tftpRefusal{tftpNotFound, "File not found"}
+		},
 		load: func(path string) (int64, error) {
 			if n, ok := files[path]; ok {
 				return n, nil
@@ -159,6 +171,10 @@ func TestGRUBRunsAConfiguration(t *testing.T) {
 		{"entry that fails", "menuentry a { linux /none }", "  Booting `a'\r\n\r\nerror: file `/none' not found.\r\n", "", grubGoesOn},
 		{"entry without a block or title", "menuentry a; menuentry { boot }", strings.Repeat("error: no menuentry definition.\r\n", 2), "", grubGoesOn},
 		{"what a netboot needs not", "insmod net; terminal_output console serial; serial --unit=0; true", "", "", grubGoesOn},
+		{"another configuration", "source $prefix/mine", "  Booting `a'\r\n\r\n", "BOOT_IMAGE=/k", grubBoots},
+		{"another configuration, wrong", "source; . /none; configfile /bad",
+			"error: filename expected.\r\nerror: file `/none' not found.\r\nerror: syntax error.\r\nerror: Incorrect command.\r\nerror: syntax error.\r\n", "", grubGoesOn},
+		{"another configuration without end", "source /loop", strings.Repeat("x", grubSourcesMax) + "error: maximum recursion depth exceeded.\r\n", "", grubGoesOn},
 		{"nothing", "\n# a comment\n", "", "", grubGoesOn},
 		{"syntax error", "echo a\necho b|c", "error: syntax error.\r\nerror: Incorrect command.\r\nerror: syntax error.\r\n", "", grubGoesOn},
 		{"a variable that grows without end", "a=xxxxxxxxxxxxxxxx" + strings.Repeat("\na=$a$a", 20), strings.Repeat("error: out of memory.\r\n", 11), "", grubGoesOn},

@@ -241,8 +241,8 @@ func (p *grubParser) word() error {
 		case '"':
 			err = p.doubleQuotes(&word)
 		case '\\':
-			if p.pos+1 == len(p.src) {
-				return errGRUBSyntax
+			if escaped := p.src[p.pos+1:]; escaped == "" || escaped == "\n" {
+				return errGRUBSyntax // a next line must follow
 			}
 			part = grubPart{text: p.src[p.pos+1 : p.pos+2], quoted: true}
 			if part.text == "\n" {

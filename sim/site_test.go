@@ -92,7 +92,7 @@ func (s *site) network() Network {
 	return Network{
 		DHCPHook:    s.http.URL + "/dhcp",
 		TFTPPort:    s.tftp.LocalAddr().(*net.UDPAddr).Port,
-		TFTPTimeout: 200 * time.Millisecond,
+		TFTPTimeout: 5 * time.Second, // nothing is lost on loopback, but a busy computer is slow
 		HTTPClient:  s.http.Client(),
 	}
 }

@@ -23,6 +23,7 @@ const (
 
 	tftpNotFound  = 1
 	tftpDiskFull  = 3
+	tftpUnknownID = 5
 	tftpBadOption = 8
 )
 
@@ -37,6 +38,10 @@ var (
 	errTFTPOpen = errors.New("the TFTP server does not answer")
 	errTFTPRead = errors.New("the TFTP server stopped answering")
 )
+
+// errTFTPStranger answers a packet of a transfer that is not ours, such as the
+// one that a repeated request began (RFC 1350 §4).
+var errTFTPStranger = errors.New("unknown transfer ID")
 
 // tftpRefusal is an ERROR packet of the server's.
 type tftpRefusal struct {
@@ -148,7 +153,13 @@ func (t *tftpTransfer) answer() (progress, last bool, err error) {
 			return false, false, err
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		if n < 4 || from.Addr() != t.peer.Addr() || t.answered && from != t.peer {
+		if n < 4 || from.Addr() != t.peer.Addr() {
+			continue
+		}
+		if t.answered && from != t.peer {
+			if binary.BigEndian.Uint16(t.packet) != tftpError {
+				t.refuse(from, tftpUnknownID, errTFTPStranger)
+			}
 			continue
 		}
 		progress, last, err = t.take(t.packet[:n], from)

@@ -152,6 +152,37 @@ func TestTFTPClientTellsAServerThatItGivesUp(t *testing.T) {
 	}
 }
 
+func TestTFTPClientRefusesASecondTransfer(t *testing.T) {
+	server, second := silentServer(t), silentServer(t)
+	c := tftpClient{server: netip.MustParseAddr("127.0.0.1"), port: server.LocalAddr().(*net.UDPAddr).Port, blockSize: 512}
+	ended := make(chan error)
+	go func() {
+		_, err := c.get(t.Context(), "f", io.Discard, nil)
+		ended <- err
+	}()
+	p := make([]byte, 600)
+	_, from, err := server.ReadFrom(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := append([]byte{0, 3, 0, 1}, make([]byte, 512)...)
+	for _, conn := range []*net.UDPConn{server, second} {
+		if _, err := conn.WriteTo(block, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, _, err := second.ReadFrom(p)
+	if err != nil || string(p[:n]) != "\x00\x05\x00\x05unknown transfer ID\x00" {
+		t.Errorf("sent %q, %v", p[:n], err)
+	}
+	if _, err := server.WriteTo([]byte{0, 3, 0, 2}, from); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTFTPClientEndsWithItsContext(t *testing.T) {
 	server := silentServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
