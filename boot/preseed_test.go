@@ -160,23 +160,27 @@ func TestPreseedAttacksHarmNobody(t *testing.T) {
 		})
 	}
 	_ = group.Wait() // the functions report by themselves
-	if text, err := renderer.Render(t.Context(), "{{ hostname }}", testVars); string(text) != "web-07" || err != nil {
+	if text, err := NewRenderer(PreseedLimits{}).Render(t.Context(), "{{ hostname }}", testVars); string(text) != "web-07" || err != nil {
 		t.Errorf("after that: %q, %v", text, err)
 	}
 }
 
 func TestPreseedSaysWhichLimitATemplateExceeds(t *testing.T) {
 	t.Parallel()
-	renderer := NewRenderer(PreseedLimits{})
-	for name, want := range map[string]string{
-		"endless range":           "the template takes longer than 2s",
-		"huge string":             "the template needs more than 268435456 bytes of memory",
-		"macro that calls itself": "the template nests too deeply, or calls itself without end",
-		"value that holds itself": "the template nests too deeply, or calls itself without end",
+	const patient = 20 * time.Second // what else ends a template ends it much earlier
+	for _, test := range []struct {
+		attack string
+		time   time.Duration
+		want   string
+	}{
+		{"endless range", 100 * time.Millisecond, "the template takes longer than 100ms"},
+		{"huge string", patient, "the template needs more than 268435456 bytes of memory"},
+		{"macro that calls itself", patient, "the template nests too deeply, or calls itself without end"},
+		{"value that holds itself", patient, "the template nests too deeply, or calls itself without end"},
 	} {
-		_, err := renderer.Render(t.Context(), attacks[name], testVars)
-		if err == nil || err.Error() != "Exception raised while rendering preseed template: "+want {
-			t.Errorf("%s: %v, want %s", name, err, want)
+		_, err := NewRenderer(PreseedLimits{Time: test.time}).Render(t.Context(), attacks[test.attack], testVars)
+		if err == nil || err.Error() != "Exception raised while rendering preseed template: "+test.want {
+			t.Errorf("%s: %v, want %s", test.attack, err, test.want)
 		}
 	}
 }
