@@ -160,8 +160,8 @@ func TestPreseedAttacksHarmNobody(t *testing.T) {
 		})
 	}
 	_ = group.Wait() // the functions report by themselves
-	if text, err := NewRenderer(PreseedLimits{}).Render(t.Context(), "{{ hostname }}", testVars); string(text) != "web-07" || err != nil {
-		t.Errorf("after that: %q, %v", text, err)
+	if len(renderer.slots) != 0 {
+		t.Errorf("after that, %d turns are still taken", len(renderer.slots))
 	}
 }
 
