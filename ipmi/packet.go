@@ -64,8 +64,13 @@ func (k *keys) seal(payload types.PayloadType, session, seq uint32, plain []byte
 	if err != nil {
 		return nil, err
 	}
-	pkt := protocol.BuildRMCPPlusPacket(uint8(payload), protected, session, seq, encrypted)
-	pad := types.IntegrityPadLen(sessionHeaderLen, len(encrypted))
+	return k.sign(protocol.BuildRMCPPlusPacket(uint8(payload), protected, session, seq, encrypted))
+}
+
+// sign appends the session trailer: padding, its length, and the HMAC over
+// everything from the session header on.
+func (k *keys) sign(pkt []byte) ([]byte, error) {
+	pad := types.IntegrityPadLen(sessionHeaderLen, len(pkt)-headersLen)
 	for range pad {
 		pkt = append(pkt, 0xff)
 	}
