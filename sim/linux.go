@@ -30,7 +30,7 @@ func (m *Machine) dmesg(cmdline string, initrd int64) []string {
 		"Run /init as init process",
 	}
 	for i, line := range lines {
-		lines[i] = fmt.Sprintf("[%5d.%06d] %s", i*i/40, (i*i*25_000+i*7_919)%1_000_000, line)
+		lines[i] = fmt.Sprintf("[%12.6f] %s", float64(i*i*25_000+i*7_919)/1e6, line)
 	}
 	return lines
 }
@@ -87,8 +87,8 @@ func (r *run) startSystem(d disk) outcome {
 		"Loading Linux "+r.platform().kernel+" ...", "Loading initial ramdisk ...", "")
 	r.say(r.dmesg(r.diskCommandLine(), 38<<20)...)
 	r.say(
-		"[    5.412207] EXT4-fs (nvme0n1p2): mounted filesystem with ordered data mode.",
-		"[    5.731964] systemd[1]: Hostname set to <"+d.hostname+">.",
+		"[    8.412207] EXT4-fs (nvme0n1p2): mounted filesystem with ordered data mode.",
+		"[    8.731964] systemd[1]: Hostname set to <"+d.hostname+">.",
 		"",
 		"Welcome to "+d.system+"!",
 		"",
