@@ -133,7 +133,9 @@ func (r *Renderer) work(ctx context.Context, request workerRequest) ([]byte, err
 		return nil, fmt.Errorf("render preseed: %w", err)
 	}
 
-	limited, cancel := context.WithTimeoutCause(ctx, r.limits.Time, errPreseedTime)
+	// The worker keeps its time itself, from when it has begun: a busy host may
+	// need seconds to start it. This is for one that does not come to an end.
+	limited, cancel := context.WithTimeoutCause(ctx, r.limits.Time+workerStart, errPreseedTime)
 	defer cancel()
 	output := &limitedBuffer{limit: r.limits.Output + maxWorkerReply}
 	crash := &limitedBuffer{limit: maxWorkerCrash}
@@ -148,7 +150,8 @@ func (r *Renderer) work(ctx context.Context, request workerRequest) ([]byte, err
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("render preseed: %w", ctx.Err())
-	case errors.Is(context.Cause(limited), errPreseedTime):
+	case errors.Is(context.Cause(limited), errPreseedTime),
+		errors.As(err, &exited) && exited.ExitCode() == exitTime:
 		return nil, r.exceeded("takes longer than %s", r.limits.Time)
 	case errors.As(err, &exited):
 		return nil, r.crashed(exited, crash.String())
@@ -161,6 +164,7 @@ func (r *Renderer) work(ctx context.Context, request workerRequest) ([]byte, err
 var errPreseedTime = errors.New("preseed template exceeds its time")
 
 const (
+	workerStart    = 10 * time.Second
 	maxWorkerReply = 8 << 10 // bytes of a reply besides the rendered text
 	maxWorkerCrash = 4 << 10 // bytes kept of what a worker says when it crashes
 )

@@ -9,14 +9,18 @@ import (
 	"os"
 	"runtime/debug"
 	"syscall"
+	"time"
 )
 
 // preseedWorkerName is the name (argv[0]) under which this program is started
 // as a preseed worker.
 const preseedWorkerName = "provisioner-preseed"
 
-// exitFailed is a worker's exit code when it could not serve its request.
-const exitFailed = 3
+// Exit codes of a worker that did not answer.
+const (
+	exitFailed = 3 // it could not serve its request
+	exitTime   = 4 // the template's time was up
+)
 
 // A worker is this program, started again, so that there is no second file to
 // install. It has to branch off before main, and in the binaries of tests as
@@ -77,8 +81,8 @@ func failed(err error) int {
 	return exitFailed
 }
 
-// confine sets the limits of this process. Its time is kept by the one who
-// started it, and by the kernel in case that one is gone.
+// confine sets the limits of this process. Its time is kept by itself, by the
+// one who started it, and by the kernel in case that one is gone.
 func confine(limits PreseedLimits) error {
 	seconds := 2 + 2*uint64(limits.Time.Seconds()) // of all cores together
 	memory := uint64(limits.Memory)
@@ -96,8 +100,9 @@ func confine(limits PreseedLimits) error {
 			return fmt.Errorf("set limit %d to %d: %w", resource, limit, err)
 		}
 	}
+	time.AfterFunc(limits.Time, func() { os.Exit(exitTime) })
 	debug.SetMemoryLimit(int64(memory))  // beyond it, rather collect garbage than take more
-	debug.SetMaxStack(limits.Memory / 8) // tells a recursion without end from a use of much memory
+	debug.SetMaxStack(limits.Memory / 32) // tells a recursion without end from a use of much memory
 	return nil
 }
 

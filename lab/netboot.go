@@ -150,6 +150,9 @@ func (l *Lab) BootFile(ctx context.Context, name string, client netip.AddrPort) 
 	if loader, mac, ok := boot.ConfigRequest(name); ok {
 		return l.bootConfig(ctx, loader, mac, name, client)
 	}
+	if config, ok := boot.Redirect(name); ok {
+		return textFile(config), nil
+	}
 	elements := strings.Split(name, "/")
 	switch {
 	case len(elements) == 4 && elements[0] == bootloaderFolder:

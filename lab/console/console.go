@@ -56,12 +56,13 @@ type Open func(ctx context.Context) (io.ReadWriteCloser, error)
 // Console is the console of one machine. It is safe for concurrent use.
 type Console struct {
 	open  Open
-	input chan []byte
+	input chan input
 
 	mu      sync.Mutex
 	users   int // viewers and holds
 	viewers map[*Viewer]struct{}
 	status  Status
+	changed chan struct{} // closed when status changes
 	history history
 	cancel  context.CancelFunc // ends the connection; nil while it is closed
 	done    chan struct{}      // closed when the connection has ended
@@ -70,7 +71,20 @@ type Console struct {
 
 // New prepares a console. Nothing is opened before somebody needs it.
 func New(open Open) *Console {
-	return &Console{open: open, input: make(chan []byte, inputDepth), viewers: make(map[*Viewer]struct{})}
+	return &Console{
+		open: open, input: make(chan input, inputDepth),
+		viewers: make(map[*Viewer]struct{}), changed: make(chan struct{}),
+	}
+}
+
+// input is what a viewer types.
+type input struct {
+	keys  []byte
+	taken chan error // receives once: nil when the BMC has taken it
+}
+
+func newInput(keys []byte) input {
+	return input{keys: append([]byte(nil), keys...), taken: make(chan error, 1)}
 }
 
 // Hold keeps the console connected, so that its output is remembered though
@@ -159,6 +173,7 @@ func (c *Console) keepConnected(ctx context.Context) {
 	for {
 		stream, err := c.open(ctx)
 		if err == nil {
+			c.refuseInput()
 			c.setStatus(ctx, Status{State: Connected})
 			wait = firstRetry
 			err = c.pump(ctx, stream)
@@ -188,8 +203,10 @@ func (c *Console) pump(ctx context.Context, stream io.ReadWriteCloser) error {
 			select {
 			case <-ctx.Done():
 				return
-			case p := <-c.input:
-				if _, err := stream.Write(p); err != nil {
+			case in := <-c.input:
+				_, err := stream.Write(in.keys)
+				in.taken <- err
+				if err != nil {
 					return // the reader will learn it too, and says why
 				}
 			}
@@ -208,11 +225,19 @@ func (c *Console) pump(ctx context.Context, stream io.ReadWriteCloser) error {
 		_ = stream.Close()
 	}
 	writer.Wait()
-	for { // what was typed into a dead line is not meant for the next one
+	c.refuseInput()
+	return err
+}
+
+// refuseInput drops what was typed into a line that is dead: it is not meant
+// for the next one.
+func (c *Console) refuseInput() {
+	for {
 		select {
-		case <-c.input:
+		case in := <-c.input:
+			in.taken <- ErrNotConnected
 		default:
-			return err
+			return
 		}
 	}
 }
@@ -239,6 +264,8 @@ func (c *Console) setStatus(ctx context.Context, s Status) {
 
 func (c *Console) setStatusLocked(s Status) {
 	c.status = s
+	close(c.changed)
+	c.changed = make(chan struct{})
 	for v := range c.viewers {
 		v.wakeUp()
 	}

@@ -75,37 +75,59 @@ func (v *Viewer) take() (out Output, ok bool, err error) {
 	return out, ok, nil
 }
 
-// Send gives input to the machine; it blocks while the BMC is slow, until ctx
-// ends. [ErrNotConnected] where there is no connection.
+// Send gives input to the machine and blocks until the BMC has taken it, or
+// ctx has ended. Where a connection is being made, it waits for it;
+// [ErrNotConnected] where there is none.
 func (v *Viewer) Send(ctx context.Context, p []byte) error {
-	if !v.connected() {
-		return ErrNotConnected
+	for {
+		state, changed := v.state()
+		if state == Connected {
+			break
+		}
+		if state != Connecting {
+			return ErrNotConnected
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	in := newInput(p)
+	select {
+	case v.console.input <- in:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	select {
-	case v.console.input <- append([]byte(nil), p...):
-		return nil
+	case err := <-in.taken:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// TrySend is Send for callers that must not block: [ErrBusy] where it would.
+// TrySend is for callers that must not block: it returns as soon as the input
+// waits for the BMC, and [ErrBusy] where too much of it does.
 func (v *Viewer) TrySend(p []byte) error {
-	if !v.connected() {
+	if state, _ := v.state(); state != Connected {
 		return ErrNotConnected
 	}
 	select {
-	case v.console.input <- append([]byte(nil), p...):
+	case v.console.input <- newInput(p):
 		return nil
 	default:
 		return ErrBusy
 	}
 }
 
-func (v *Viewer) connected() bool {
+func (v *Viewer) state() (State, <-chan struct{}) {
 	v.console.mu.Lock()
 	defer v.console.mu.Unlock()
-	return v.console.status.State == Connected && !v.ended
+	if v.ended {
+		return Closed, nil
+	}
+	return v.console.status.State, v.console.changed
 }
 
 // Close leaves the console. The last to leave closes the connection, unless
