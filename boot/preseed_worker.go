@@ -101,7 +101,7 @@ func confine(limits PreseedLimits) error {
 		}
 	}
 	time.AfterFunc(limits.Time, func() { os.Exit(exitTime) })
-	debug.SetMemoryLimit(int64(memory))  // beyond it, rather collect garbage than take more
+	debug.SetMemoryLimit(int64(memory))   // beyond it, rather collect garbage than take more
 	debug.SetMaxStack(limits.Memory / 32) // tells a recursion without end from a use of much memory
 	return nil
 }

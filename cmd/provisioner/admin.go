@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"provisioner/lab"
+	"provisioner/store"
+)
+
+// local opens the lab on a data folder, beside a server that may run on it,
+// for one command of whoever may write that folder.
+func (d data) local(ctx context.Context, fn func(*lab.Lab) error) (err error) {
+	db, _, err := openData(ctx, d.Data, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	l, err := lab.New(lab.Config{Store: db, DataDir: d.Data})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	return fn(l)
+}
+
+type userCommand struct {
+	Add userAddCommand `cmd:"" help:"Make an account, or enrol a key for one."`
+}
+
+type userAddCommand struct {
+	data
+	Name  string `arg:"" help:"What is typed before the @ of ssh."`
+	Admin bool   `help:"The user answers for everybody's machines."`
+	Key   string `help:"File of the ssh public key, such as id_ed25519.pub. A dash: standard input." type:"path"`
+}
+
+func (c *userAddCommand) Run(ctx context.Context) error {
+	var key *lab.PublicKey
+	if c.Key != "" {
+		text, err := readFile(c.Key, 64<<10)
+		if err != nil {
+			return fmt.Errorf("read the public key: %w", err)
+		}
+		parsed, comment, _, _, err := gossh.ParseAuthorizedKey(text)
+		if err != nil {
+			return fmt.Errorf("%s holds no ssh public key: give the file that ends in .pub", c.Key)
+		}
+		key = &lab.PublicKey{
+			Fingerprint: gossh.FingerprintSHA256(parsed),
+			Authorized:  strings.TrimSpace(string(gossh.MarshalAuthorizedKey(parsed))),
+			Comment:     comment,
+		}
+	}
+	return c.local(ctx, func(l *lab.Lab) error { return l.AddUser(ctx, lab.Local, c.Name, c.Admin, key) })
+}
+
+type tokenCommand struct {
+	Create tokenCreateCommand `cmd:"" help:"Make a token and print it. It is shown this once."`
+}
+
+type tokenCreateCommand struct {
+	data
+	User string `required:"" help:"Whose token it is."`
+	Name string `help:"What it is for."`
+}
+
+func (c *tokenCreateCommand) Run(ctx context.Context) error {
+	return c.local(ctx, func(l *lab.Lab) error {
+		token, err := l.CreateToken(ctx, lab.Local, c.User, c.Name)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Println(token)
+		return err
+	})
+}
+
+type machineCommand struct {
+	Add machineAddCommand `cmd:"" help:"Add a machine, or change the BMC of one."`
+}
+
+type machineAddCommand struct {
+	data
+	Name            string   `arg:""`
+	Arch            string   `default:"amd64" help:"amd64 or arm64."`
+	Firmware        string   `default:"uefi" help:"uefi or bios."`
+	MAC             []string `name:"mac" help:"Address of a network interface; may be given several times."`
+	BMC             string   `name:"bmc" help:"Address of the BMC, host or host:port."`
+	BMCUser         string   `name:"bmc-user" help:"Its user."`
+	BMCPasswordFile string   `name:"bmc-password-file" help:"File that holds its password. A dash: standard input." type:"path"`
+}
+
+func (c *machineAddCommand) Run(ctx context.Context) error {
+	m := lab.NewMachine{Name: c.Name, Arch: c.Arch, Subarch: c.Firmware, MACs: c.MAC}
+	if c.BMC != "" {
+		if c.BMCPasswordFile == "" {
+			return errors.New("a BMC needs --bmc-password-file: a password in an argument could be read by anybody on this host")
+		}
+		password, err := readFile(c.BMCPasswordFile, 1<<10)
+		if err != nil {
+			return fmt.Errorf("read the BMC's password: %w", err)
+		}
+		m.BMC = &store.BMC{Address: c.BMC, Username: c.BMCUser, Password: strings.TrimRight(string(password), "\r\n")}
+	}
+	return c.local(ctx, func(l *lab.Lab) error { return l.AddMachine(ctx, lab.Local, m) })
+}
+
+type imageCommand struct {
+	Add imageAddCommand `cmd:"" help:"Add an image that everybody may boot."`
+}
+
+type imageAddCommand struct {
+	data
+	Name     string `arg:""`
+	File     string `arg:"" help:"The image. A dash: standard input." type:"path"`
+	Type     string `required:"" enum:"kernel,initrd,bootloader" help:"kernel, initrd or bootloader."`
+	Arch     string `default:"amd64" help:"amd64 or arm64."`
+	Firmware string `default:"uefi" help:"Of a bootloader: for which machines, uefi or bios."`
+}
+
+func (c *imageAddCommand) Run(ctx context.Context) (err error) {
+	file := os.Stdin
+	if c.File != "-" {
+		if file, err = os.Open(c.File); err != nil {
+			return fmt.Errorf("add image: %w", err)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+	}
+	return c.local(ctx, func(l *lab.Lab) error {
+		return l.AddImage(ctx, lab.Local, lab.NewImage{
+			Name: c.Name, Type: store.ImageType(c.Type), Arch: c.Arch, Subarch: c.Firmware,
+			Filename: filepath.Base(c.File), Public: true,
+		}, file)
+	})
+}
+
+type preseedCommand struct {
+	Add preseedAddCommand `cmd:"" help:"Add a template that everybody may install with."`
+}
+
+type preseedAddCommand struct {
+	data
+	Name string `arg:""`
+	File string `arg:"" help:"The template (Jinja2). A dash: standard input." type:"path"`
+	Type string `default:"preseed" enum:"preseed,kickstart,autoyast" help:"preseed, kickstart or autoyast."`
+}
+
+func (c *preseedAddCommand) Run(ctx context.Context) error {
+	content, err := readFile(c.File, 4<<20)
+	if err != nil {
+		return fmt.Errorf("add preseed: %w", err)
+	}
+	return c.local(ctx, func(l *lab.Lab) error {
+		return l.AddPreseed(ctx, lab.Local, lab.NewPreseed{Name: c.Name, Type: c.Type, Content: string(content), Public: true})
+	})
+}
+
+// readFile reads a file, or standard input for a dash, of at most limit bytes.
+func readFile(path string, limit int64) (content []byte, err error) {
+	file := os.Stdin
+	if path != "-" {
+		if file, err = os.Open(path); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+	}
+	content, err = io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(content)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return content, err
+}

@@ -1,0 +1,72 @@
+// Command provisioner is a hardware lab's dashboard over ssh, its boot server
+// and its API, in one process over one SQLite file.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	kongtoml "github.com/alecthomas/kong-toml"
+)
+
+// cli is every command and flag. Each flag may stand in the environment
+// (PROVISIONER_SSH_ADDR) and in the configuration file (ssh-addr), too.
+type cli struct {
+	Config kong.ConfigFlag `help:"Configuration file (TOML). /etc/provisioner.toml is read where there is one." env:"PROVISIONER_CONFIG"`
+
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Demo    demoCommand    `cmd:"" help:"Run the server with a lab of simulated machines."`
+	User    userCommand    `cmd:"" help:"Accounts."`
+	Token   tokenCommand   `cmd:"" help:"Tokens for automation."`
+	Machine machineCommand `cmd:"" help:"Machines."`
+	Image   imageCommand   `cmd:"" help:"Kernels, initrds and bootloaders."`
+	Preseed preseedCommand `cmd:"" help:"Templates of the answers that installers are given."`
+	Version versionCommand `cmd:"" help:"Which release this is."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	var grammar cli
+	parser := kong.Must(&grammar,
+		kong.Name("provisioner"),
+		kong.Description("Get a machine, install it, watch it, give it back."),
+		kong.DefaultEnvars("PROVISIONER"),
+		kong.Configuration(kongtoml.Loader, "/etc/provisioner.toml"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	parsed, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "provisioner: %s\n", err)
+		os.Exit(1)
+	}
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run() error {
+	_, err := fmt.Println("provisioner", version())
+	return err
+}
+
+// version is what the build knows of its source.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return info.Main.Version + " " + s.Value
+		}
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	charmlog "charm.land/log/v2"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"provisioner/lab"
+	"provisioner/server"
+	"provisioner/store"
+)
+
+// listen says where a server listens. The ports need no privileges.
+type listen struct {
+	SSHAddr   string   `name:"ssh-addr" default:":2222" help:"Where people log in."`
+	HTTPAddr  string   `name:"http-addr" default:":8080" help:"API, DHCP hook and preseeds."`
+	TFTPAddr  string   `name:"tftp-addr" default:":6969" help:"Boot files. Machines ask port 69."`
+	PublicURL *url.URL `name:"public-url" help:"Base of the addresses that machines are given, such as http://10.0.0.1:8080/. Left out: this host's address, and the HTTP port."`
+	LogLevel  string   `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+}
+
+// data says where everything is kept.
+type data struct {
+	Data string `default:"/var/lib/provisioner" help:"Folder of the database, images and the ssh host key." type:"path"`
+}
+
+type serveCommand struct {
+	listen
+	data
+}
+
+func (c *serveCommand) Run(ctx context.Context) error {
+	return serve(ctx, c.listen, c.Data, nil)
+}
+
+// serve runs the product until ctx ends. prepare, where there is one, is
+// called when the ports are taken and nothing is served yet.
+func serve(ctx context.Context, addrs listen, dataDir string, prepare func(context.Context, *lab.Lab, *server.Server) error) (err error) {
+	log := newLogger(addrs.LogLevel)
+	db, unlock, err := openData(ctx, dataDir, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close(), unlock()) }()
+
+	publicURL := addrs.PublicURL
+	if publicURL == nil {
+		publicURL = guessPublicURL(addrs.HTTPAddr)
+	}
+	l, err := lab.New(lab.Config{Store: db, DataDir: dataDir, PublicURL: publicURL, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	s, err := server.Listen(ctx, server.Config{
+		Lab: l, SSHAddr: addrs.SSHAddr, HTTPAddr: addrs.HTTPAddr, TFTPAddr: addrs.TFTPAddr,
+		HostKey: filepath.Join(dataDir, "ssh_host_ed25519_key"), Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	if prepare != nil {
+		if err := prepare(ctx, l, s); err != nil {
+			return err
+		}
+	}
+	if err := greet(ctx, l, s, publicURL); err != nil {
+		return err
+	}
+
+	// The lab ends after the server: sessions are told that the server stops,
+	// before their consoles go away.
+	labCtx, stopLab := context.WithCancel(context.WithoutCancel(ctx))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer stopLab()
+		return s.Serve(groupCtx)
+	})
+	group.Go(func() error { return l.Run(labCtx) })
+	return group.Wait()
+}
+
+// greet says how to get in.
+func greet(ctx context.Context, l *lab.Lab, s *server.Server, publicURL *url.URL) error {
+	host := publicURL.Hostname()
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		host = "localhost"
+	}
+	claimable, err := l.Claimable(ctx)
+	if err != nil {
+		return err
+	}
+	code := "claimed already: log in with a key that is enrolled"
+	if claimable {
+		code = "claim code: " + l.ClaimCode()
+	}
+	_, err = fmt.Printf("\n    ssh -p %s %s@%s\n    %s\n    http://%s/\n\n", port(s.SSHAddr()), lab.ClaimUser, host, code,
+		net.JoinHostPort(host, port(s.HTTPAddr())))
+	return err
+}
+
+func port(addr net.Addr) string {
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	return port
+}
+
+// guessPublicURL takes the address by which this host would reach the world.
+// No packet is sent.
+func guessPublicURL(httpAddr string) *url.URL {
+	host, port, err := net.SplitHostPort(httpAddr)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+		if conn, err := net.Dial("udp4", "192.0.2.1:9"); err == nil { //nolint:noctx // sends nothing
+			host = conn.LocalAddr().(*net.UDPAddr).IP.String()
+			_ = conn.Close() // nothing was written
+		}
+	}
+	return &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/"}
+}
+
+// openData opens the data folder and makes it where it is missing. exclusive
+// keeps a second server from it.
+func openData(ctx context.Context, dir string, exclusive bool) (*store.DB, func() error, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, nil, fmt.Errorf("make the data folder: %w; give another one with --data", err)
+	}
+	unlock := func() error { return nil }
+	if exclusive {
+		lock, err := os.OpenFile(filepath.Join(dir, "server.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, nil, fmt.Errorf("use the data folder: %w; give another one with --data", err)
+		}
+		unlock = lock.Close // the kernel forgets the lock with the file
+		if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("another provisioner serves the data folder %s: stop it, or give another one with --data", dir), unlock())
+		}
+	}
+	db, err := store.Open(ctx, filepath.Join(dir, "provisioner.db"))
+	if err != nil {
+		return nil, nil, errors.Join(err, unlock())
+	}
+	return db, unlock, nil
+}
+
+func newLogger(level string) *slog.Logger {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(level)) // kong has checked it
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return slog.New(charmlog.NewWithOptions(os.Stderr, charmlog.Options{Level: charmlog.Level(l), ReportTimestamp: true}))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
+}

@@ -1,0 +1,197 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"charm.land/ssh"
+	"github.com/alecthomas/kong"
+
+	"provisioner/lab"
+)
+
+// commands is what `ssh HOST <command>` understands.
+type commands struct {
+	Console consoleCommand `cmd:"" help:"The serial console of a machine on this terminal (ssh -t). ~. at the start of a line leaves it, ~? lists more."`
+	List    listCommand    `cmd:"" help:"All machines."`
+	Reserve reserveCommand `cmd:"" help:"Take a machine that nobody holds."`
+	Release releaseCommand `cmd:"" help:"Give a machine back."`
+	Power   powerCommand   `cmd:"" help:"Turn a machine on or off, reset it, or ask its BMC for its power state."`
+	Whoami  whoamiCommand  `cmd:"" help:"Who you are to this server."`
+	Help    helpCommand    `cmd:"" help:"This list."`
+}
+
+// invocation is one command of one person. What it prints for programs goes to
+// out, everything else to notes.
+type invocation struct {
+	ctx   context.Context //nolint:containedctx // lives for one command
+	lab   *lab.Lab
+	actor lab.Actor
+	sess  ssh.Session
+	term  *terminal
+	out   io.Writer
+	notes io.Writer
+}
+
+// command runs a command. Its errors are of lab.
+func (s *Server) command(ctx context.Context, actor lab.Actor, sess ssh.Session, t *terminal) error {
+	in := &invocation{
+		ctx: ctx, lab: s.lab, actor: actor, sess: sess, term: t,
+		out: t.text(sess), notes: t.text(sess.Stderr()),
+	}
+	var grammar commands
+	helped := false
+	parser, err := kong.New(&grammar, kong.Name("ssh HOST"), kong.Writers(in.out, in.notes),
+		kong.Description("provisioner: machines, taken, installed, watched and given back. Without a command: the dashboard."),
+		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Bind(in))
+	if err != nil {
+		return err
+	}
+	parsed, err := parser.Parse(sess.Command())
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return &lab.Error{Code: lab.Invalid, Message: printable(err.Error()) + "; `help` lists the commands", Err: err}
+	}
+	return parsed.Run(in)
+}
+
+type helpCommand struct{}
+
+func (helpCommand) Run(ctx *kong.Context) error {
+	ctx.Path = ctx.Path[:1] // of the whole, not of this command
+	return ctx.PrintUsage(false)
+}
+
+type whoamiCommand struct{}
+
+func (whoamiCommand) Run(in *invocation) error {
+	_, err := fmt.Fprintf(in.out, "%s (%s), by %s\n", in.actor.User.Name, in.actor.User.Role, in.actor.Via)
+	return err
+}
+
+// jsonMachine is a machine as scripts see it. Its keys stay as they are.
+type jsonMachine struct {
+	Name    string   `json:"name"`
+	Arch    string   `json:"arch"`
+	Subarch string   `json:"subarch"`
+	Power   string   `json:"power"` // on, off, unknown
+	State   string   `json:"state"` // unknown, provisioning, ready, error
+	Holders []string `json:"holders"`
+	Netboot bool     `json:"netboot"`
+}
+
+func toJSON(m lab.Machine) jsonMachine {
+	j := jsonMachine{
+		Name: m.Name, Arch: m.Arch, Subarch: m.Subarch, Power: string(m.Power.State), State: string(m.State),
+		Holders: []string{}, Netboot: m.NetbootEnabled,
+	}
+	for _, h := range m.Holders {
+		j.Holders = append(j.Holders, h.User)
+	}
+	return j
+}
+
+// print writes v for scripts if they asked for it, else the sentence for people.
+func (in *invocation) print(asJSON bool, v any, sentence string) error {
+	if !asJSON {
+		_, err := fmt.Fprintln(in.out, sentence)
+		return err
+	}
+	encoder := json.NewEncoder(in.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+// printMachine writes a machine as it is now.
+func (in *invocation) printMachine(asJSON bool, name, sentence string) error {
+	if !asJSON {
+		return in.print(false, nil, sentence)
+	}
+	m, err := in.lab.Machine(in.ctx, in.actor, name)
+	if err != nil {
+		return err
+	}
+	return in.print(true, toJSON(m.Machine), "")
+}
+
+type listCommand struct {
+	JSON bool `help:"As a JSON array."`
+}
+
+func (c listCommand) Run(in *invocation) error {
+	machines, err := in.lab.Machines(in.ctx, in.actor)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		rows := make([]jsonMachine, len(machines))
+		for i, m := range machines {
+			rows[i] = toJSON(m)
+		}
+		return in.print(true, rows, "")
+	}
+	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "NAME\tARCH\tPOWER\tSTATE\tHOLDERS")
+	for _, m := range machines {
+		j := toJSON(m)
+		holders := "-"
+		if len(j.Holders) > 0 {
+			holders = strings.Join(j.Holders, ", ")
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", j.Name, j.Arch, j.Power, j.State, holders)
+	}
+	return table.Flush()
+}
+
+type reserveCommand struct {
+	Name   string `arg:"" help:"Name of the machine."`
+	Reason string `help:"What for."`
+	JSON   bool   `help:"The machine as JSON."`
+}
+
+func (c reserveCommand) Run(in *invocation) error {
+	if err := in.lab.Reserve(in.ctx, in.actor, c.Name, c.Reason); err != nil {
+		return err
+	}
+	return in.printMachine(c.JSON, c.Name, c.Name+" is yours")
+}
+
+type releaseCommand struct {
+	Name string `arg:"" help:"Name of the machine."`
+	JSON bool   `help:"The machine as JSON."`
+}
+
+func (c releaseCommand) Run(in *invocation) error {
+	if err := in.lab.Release(in.ctx, in.actor, c.Name); err != nil {
+		return err
+	}
+	return in.printMachine(c.JSON, c.Name, c.Name+" is released")
+}
+
+type powerCommand struct {
+	Name   string `arg:"" help:"Name of the machine."`
+	Action string `arg:"" enum:"on,off,reset,status" help:"on, off, reset or status."`
+	JSON   bool   `help:"As JSON."`
+}
+
+func (c powerCommand) Run(in *invocation) error {
+	if c.Action != "status" {
+		if err := in.lab.SetPower(in.ctx, in.actor, c.Name, lab.PowerAction(c.Action)); err != nil {
+			return err
+		}
+		return in.print(c.JSON, map[string]string{"name": c.Name, "action": c.Action}, c.Name+": power "+c.Action+" done")
+	}
+	power, err := in.lab.PowerOf(in.ctx, in.actor, c.Name)
+	if power.State == "" {
+		return err // there is no such machine
+	}
+	answer := map[string]string{"name": c.Name, "power": string(power.State)}
+	return errors.Join(err, in.print(c.JSON, answer, string(power.State)))
+}

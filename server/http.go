@@ -1,0 +1,78 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"provisioner/boot"
+	"provisioner/lab"
+)
+
+// httpStatus is how a refusal is said in HTTP (RFC 9110 §15).
+var httpStatus = map[lab.Code]int{
+	lab.NotFound:    http.StatusNotFound,
+	lab.Denied:      http.StatusForbidden,
+	lab.Conflict:    http.StatusConflict,
+	lab.Invalid:     http.StatusBadRequest,
+	lab.Unavailable: http.StatusServiceUnavailable,
+	lab.Internal:    http.StatusInternalServerError,
+}
+
+func (s *Server) newHTTP() *http.Server {
+	r := chi.NewRouter()
+	r.Use(middleware.Recoverer)
+	r.Get("/", s.welcome)
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	r.Mount("/dhcp", http.StripPrefix("/dhcp", boot.DHCPHandler(s.lab.DHCP(), s.log)))
+	r.Get("/boot/{token}/preseed", s.preseed)
+	r.Get("/boot/{token}/phone-home", s.phoneHome)
+	r.Post("/boot/{token}/phone-home", s.phoneHome)
+	return &http.Server{
+		Handler:           r,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// welcome tells somebody with a browser where they are.
+func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("provisioner\n\nEngineers: ssh to this server for the dashboard (ssh -p PORT USER@HOST; `help` lists the commands).\n" +
+		"Machines: DHCP hook under /dhcp/ipv4, files under /boot/.\n"))
+}
+
+func (s *Server) preseed(w http.ResponseWriter, r *http.Request) {
+	text, err := s.lab.Preseed(r.Context(), chi.URLParam(r, "token"), r.RemoteAddr)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write(text) // a machine that has gone asks again
+}
+
+func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request) {
+	if err := s.lab.PhoneHome(r.Context(), chi.URLParam(r, "token"), r.RemoteAddr); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// refuse says a lab's error to a machine. What nobody foresaw is logged, and
+// not shown.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	code := lab.CodeOf(err)
+	if code == lab.Internal {
+		s.log.Error("request failed", "path", r.URL.Path, "error", err)
+		err = errors.New("internal error; the server's log has more")
+	}
+	http.Error(w, err.Error(), httpStatus[code])
+}

@@ -1,0 +1,147 @@
+// Package server is where requests come in: over ssh, HTTP and TFTP. It turns
+// each into one call of lab, and lab's answer into a screen, text, JSON or
+// bytes. It decides nothing itself.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"charm.land/ssh"
+	"golang.org/x/sync/errgroup"
+
+	"provisioner/boot"
+	"provisioner/lab"
+)
+
+// Config is what a [Server] needs.
+type Config struct {
+	Lab      *lab.Lab
+	SSHAddr  string // host:port; an empty host is every interface
+	HTTPAddr string
+	TFTPAddr string
+	HostKey  string // path of the ssh host key, which is made where it is missing
+	Logger   *slog.Logger
+}
+
+// Server holds the listeners.
+type Server struct {
+	lab *lab.Lab
+	log *slog.Logger
+
+	sshListener  net.Listener
+	httpListener net.Listener
+	tftpConn     *net.UDPConn
+	ssh          *ssh.Server
+	http         *http.Server
+	tftp         *boot.TFTPServer
+	terminals    terminals
+
+	stopping context.Context //nolint:containedctx // what sessions end with, besides their own
+	stop     context.CancelCauseFunc
+}
+
+// errStopping is what open sessions are told when the server ends.
+var errStopping = errors.New("the server is stopping; log in again in a moment")
+
+// farewell is how long sessions have to say goodbye before they are cut off.
+const farewell = 2 * time.Second
+
+// Listen takes the three ports and serves none of them yet: where one of them
+// cannot be had, nothing has happened.
+func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
+	s := &Server{lab: cfg.Lab, log: cfg.Logger}
+	s.stopping, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.closeListeners())
+		}
+	}()
+	var lc net.ListenConfig
+	if s.sshListener, err = lc.Listen(ctx, "tcp", cfg.SSHAddr); err != nil {
+		return nil, listenError("ssh", "--ssh-addr", cfg.SSHAddr, err)
+	}
+	if s.httpListener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {
+		return nil, listenError("HTTP", "--http-addr", cfg.HTTPAddr, err)
+	}
+	packets, err := lc.ListenPacket(ctx, "udp", cfg.TFTPAddr)
+	if err != nil {
+		return nil, listenError("TFTP", "--tftp-addr", cfg.TFTPAddr, err)
+	}
+	s.tftpConn = packets.(*net.UDPConn) // what "udp" gives
+	if s.ssh, err = s.newSSH(cfg.HostKey); err != nil {
+		return nil, fmt.Errorf("ssh host key %s: %w", cfg.HostKey, err)
+	}
+	s.http = s.newHTTP()
+	s.tftp = boot.NewTFTPServer(s.lab.BootFile, s.log, nil)
+	return s, nil
+}
+
+func listenError(what, flag, addr string, err error) error {
+	return fmt.Errorf("listen for %s on %s: %w; give another address with %s", what, addr, errors.Unwrap(err), flag)
+}
+
+// SSHAddr, HTTPAddr and TFTPAddr are where the server listens.
+func (s *Server) SSHAddr() net.Addr  { return s.sshListener.Addr() }
+func (s *Server) HTTPAddr() net.Addr { return s.httpListener.Addr() }
+func (s *Server) TFTPAddr() net.Addr { return s.tftpConn.LocalAddr() }
+
+func (s *Server) closeListeners() error {
+	var errs []error
+	if s.sshListener != nil {
+		errs = append(errs, s.sshListener.Close())
+	}
+	if s.httpListener != nil {
+		errs = append(errs, s.httpListener.Close())
+	}
+	if s.tftpConn != nil {
+		errs = append(errs, s.tftpConn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Serve answers until ctx ends, or a listener fails. Then open sessions are
+// told why and have 2 s to end before they are cut off.
+func (s *Server) Serve(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.tftp.Serve(ctx, s.tftpConn) })
+	group.Go(func() error {
+		if err := s.http.Serve(s.httpListener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve HTTP: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		if err := s.ssh.Serve(s.sshListener); !errors.Is(err, ssh.ErrServerClosed) {
+			return fmt.Errorf("serve ssh: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		s.stop(errStopping)
+		goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+		defer cancel()
+		var both errgroup.Group
+		both.Go(func() error {
+			// Shutdown waits for sessions, which stop has ended; Close cuts off the rest.
+			if s.ssh.Shutdown(goodbye) != nil {
+				_ = s.ssh.Close()
+			}
+			return nil
+		})
+		both.Go(func() error {
+			if s.http.Shutdown(goodbye) != nil {
+				_ = s.http.Close()
+			}
+			return nil
+		})
+		return both.Wait()
+	})
+	return group.Wait()
+}

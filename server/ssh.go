@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"charm.land/ssh"
+	"charm.land/wish/v2"
+	gossh "golang.org/x/crypto/ssh"
+
+	"provisioner/lab"
+	"provisioner/tui"
+)
+
+// handshakeTime is how long a client may take to log in, typing included.
+const handshakeTime = 2 * time.Minute
+
+// exitCode is how a refusal is said to a shell.
+var exitCode = map[lab.Code]int{
+	lab.Internal:    1,
+	lab.Invalid:     2,
+	lab.NotFound:    3,
+	lab.Denied:      4,
+	lab.Conflict:    5,
+	lab.Unavailable: 6,
+}
+
+func (s *Server) newSSH(hostKey string) (*ssh.Server, error) {
+	return wish.NewServer(
+		wish.WithHostKeyPath(hostKey),
+		wish.WithVersion("provisioner"),
+		wish.WithPublicKeyAuth(s.mayTryKey),
+		wish.WithKeyboardInteractiveAuth(s.explainRefusal),
+		func(server *ssh.Server) error {
+			server.PtyHandler = s.terminals.allocate
+			server.Handler = s.session
+			server.HandshakeTimeout = handshakeTime
+			return nil
+		},
+	)
+}
+
+// A connection's notes to itself, from one step of the log-in to the next.
+type (
+	refusedKey struct{} // the fingerprint of the last key that was not taken
+	explained  struct{} // the person was told why they cannot come in
+)
+
+// mayTryKey lets in those whose key is enrolled, and, while nobody has claimed
+// the server, whoever comes as its first admin: they are asked for the code
+// once they have proven to have the key.
+func (s *Server) mayTryKey(ctx ssh.Context, key ssh.PublicKey) bool {
+	fingerprint := gossh.FingerprintSHA256(key)
+	known, err := s.lab.KnowsKey(ctx, ctx.User(), fingerprint)
+	if err == nil && !known && ctx.User() == lab.ClaimUser {
+		known, err = s.lab.Claimable(ctx)
+	}
+	if err != nil {
+		s.log.Error("log-in failed", "user", ctx.User(), "error", err)
+		return false
+	}
+	if !known {
+		ctx.SetValue(refusedKey{}, fingerprint)
+	}
+	return known
+}
+
+// explainRefusal lets nobody in. It is what an ssh client tries when its keys
+// were not taken, and the one way to tell its person why.
+func (s *Server) explainRefusal(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) bool {
+	if ctx.Value(explained{}) != nil {
+		return false // clients ask three times
+	}
+	ctx.SetValue(explained{}, true)
+	user := printable(ctx.User())
+	message := fmt.Sprintf("You have come without an ssh key. Make one with:  ssh-keygen -t ed25519\n"+
+		"and give ~/.ssh/id_ed25519.pub to an admin, for the account %s.\n", user)
+	if fingerprint, ok := ctx.Value(refusedKey{}).(string); ok {
+		message = fmt.Sprintf("The key %s is not enrolled for %s.\n"+
+			"An admin can add it on the server:  provisioner user add %s --key FILE\n", fingerprint, user, user)
+	} else if claimable, err := s.lab.Claimable(ctx); err == nil && claimable && ctx.User() == lab.ClaimUser {
+		message = "You have come without an ssh key. Make one with:  ssh-keygen -t ed25519\nand log in again.\n"
+	}
+	_, _ = challenge("", message, nil, nil)
+	return false
+}
+
+// session serves one person, or one command of theirs.
+func (s *Server) session(sess ssh.Session) {
+	ctx, cancel := context.WithCancelCause(sess.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(s.stopping, func() { cancel(context.Cause(s.stopping)) })()
+
+	term := s.terminals.of(sess)
+	actor, err := s.logIn(ctx, sess, term)
+	switch {
+	case err != nil:
+	case len(sess.Command()) > 0:
+		err = s.command(ctx, actor, sess, term)
+	case term == nil:
+		err = &lab.Error{Code: lab.Invalid, Message: "the dashboard needs a terminal (ssh -t); commands do not: try help"}
+	default:
+		err = tui.Run(ctx, tui.Config{Lab: s.lab, Actor: actor}, tui.Terminal{
+			In: sess, Out: sess, Width: term.width, Height: term.height, Resize: term.resized,
+			Env: append(sess.Environ(), "TERM="+term.name),
+		})
+	}
+	if context.Cause(ctx) == errStopping { //nolint:errorlint // the very value
+		err = &lab.Error{Code: lab.Unavailable, Message: errStopping.Error()}
+	}
+	s.exit(sess, term, err)
+}
+
+// exit ends a session with the sentence and the exit code of err.
+func (s *Server) exit(sess ssh.Session, term *terminal, err error) {
+	code := 0
+	if err != nil {
+		code = exitCode[lab.CodeOf(err)]
+		if lab.CodeOf(err) == lab.Internal {
+			s.log.Error("ssh session failed", "user", sess.User(), "error", err)
+		}
+		_, _ = fmt.Fprintf(term.text(sess.Stderr()), "provisioner: %s\n", err)
+	}
+	_ = sess.Exit(code) // the client may have gone
+}
+
+// logIn makes an actor of who is at the other end.
+func (s *Server) logIn(ctx context.Context, sess ssh.Session, term *terminal) (lab.Actor, error) {
+	key, remote := sess.PublicKey(), sess.RemoteAddr().String()
+	if key == nil {
+		return lab.Actor{}, &lab.Error{Code: lab.Denied, Message: "log in with an ssh key"}
+	}
+	fingerprint := gossh.FingerprintSHA256(key)
+	known, err := s.lab.KnowsKey(ctx, sess.User(), fingerprint)
+	if err != nil {
+		return lab.Actor{}, err
+	}
+	if known {
+		return s.lab.Login(ctx, sess.User(), fingerprint, remote)
+	}
+	return s.claim(ctx, sess, term, lab.PublicKey{
+		Fingerprint: fingerprint,
+		Authorized:  strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key))),
+		Comment:     "claimed from " + remote,
+	}, remote)
+}
