@@ -1,0 +1,189 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"charm.land/bubbles/v2/key"
+)
+
+// keySection is the keys of a screen, as its help shows them.
+type keySection struct {
+	title string
+	short []key.Binding // in the footer, the most useful first
+	all   []key.Binding
+}
+
+func bind(shown, does string, keys ...string) key.Binding {
+	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(shown, does))
+}
+
+var (
+	upKey    = bind("↑/k", "up", "up", "k")
+	downKey  = bind("↓/j", "down", "down", "j")
+	backKey  = bind("esc", "back", "esc", "backspace")
+	helpKey  = bind("?", "help", "?")
+	quitKey  = bind("q", "quit", "q", "ctrl+c")
+	abortKey = bind("ctrl+c", "quit", "ctrl+c")
+)
+
+var dashboardKeys = struct {
+	Up, Down, PageUp, PageDown, Top, Bottom, Open, Take, Release, Filter, Show, Clear, Help, Quit key.Binding
+}{
+	Up:       upKey,
+	Down:     downKey,
+	PageUp:   bind("pgup/ctrl+b", "page up", "pgup", "ctrl+b"),
+	PageDown: bind("pgdn/ctrl+f", "page down", "pgdown", "ctrl+f", "space"),
+	Top:      bind("home/g", "to the first", "home", "g"),
+	Bottom:   bind("end/G", "to the last", "end", "G"),
+	Open:     bind("enter", "open", "enter", "right", "l"),
+	Take:     bind("t", "take", "t"),
+	Release:  bind("r", "release", "r"),
+	Filter:   bind("/", "filter", "/"),
+	Show:     bind("m", "all, mine, free", "m"),
+	Clear:    bind("esc", "clear the filter", "esc"),
+	Help:     helpKey,
+	Quit:     quitKey,
+}
+
+func dashboardHelp() keySection {
+	k := dashboardKeys
+	return keySection{
+		title: "Machines",
+		short: []key.Binding{k.Open, k.Take, k.Release, k.Filter, k.Show, k.Help, k.Quit},
+		all: []key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Open, k.Take, k.Release,
+			k.Filter, k.Show, k.Clear, k.Help, k.Quit},
+	}
+}
+
+var filterKeys = struct{ Up, Down, Keep, Drop key.Binding }{
+	Up:   bind("↑", "up", "up"),
+	Down: bind("↓", "down", "down"),
+	Keep: bind("enter", "keep the filter", "enter"),
+	Drop: bind("esc", "show everything", "esc", "ctrl+c"),
+}
+
+func filterHelp() keySection {
+	k := filterKeys
+	all := []key.Binding{k.Keep, k.Drop, k.Up, k.Down}
+	return keySection{title: "Typing a filter", short: all, all: all}
+}
+
+var machineKeys = struct {
+	Type, Provision, On, Off, Reset, Take, Release, EndRun, Zoom, Up, Down, Back, Help, Quit key.Binding
+}{
+	Type:      bind("c", "type into the console", "c", "enter", "tab"),
+	Provision: bind("p", "provision", "p"),
+	On:        bind("o", "power on", "o"),
+	Off:       bind("f", "power off", "f"),
+	Reset:     bind("x", "reset", "x"),
+	Take:      bind("t", "take", "t"),
+	Release:   bind("r", "release", "r"),
+	EndRun:    bind("e", "end the run: boot from disk", "e"),
+	Zoom:      bind("z", "console over the whole window", "z"),
+	Up:        upKey,
+	Down:      downKey,
+	Back:      backKey,
+	Help:      helpKey,
+	Quit:      quitKey,
+}
+
+func machineHelp() keySection {
+	k := machineKeys
+	short := func(b key.Binding, does string) key.Binding {
+		b.SetHelp(b.Help().Key, does)
+		return b
+	}
+	return keySection{
+		title: "A machine",
+		short: []key.Binding{short(k.Type, "console"), k.Provision, short(k.On, "on"), short(k.Off, "off"), k.Reset,
+			k.Take, k.Release, short(k.EndRun, "end run"), short(k.Zoom, "zoom"), k.Back, k.Help},
+		all: []key.Binding{k.Type, k.Zoom, k.Provision, k.EndRun, k.On, k.Off, k.Reset, k.Take, k.Release,
+			k.Up, k.Down, k.Back, k.Help, k.Quit},
+	}
+}
+
+var consoleKeys = struct{ Leave key.Binding }{
+	Leave: bind("ctrl+]", "stop typing", "ctrl+]"),
+}
+
+func consoleHelp() keySection {
+	all := []key.Binding{consoleKeys.Leave}
+	return keySection{title: "Typing into a console: every key but this one goes to the machine", short: all, all: all}
+}
+
+var formKeys = struct{ Up, Down, Next, Previous, Cancel, Quit key.Binding }{
+	Up:       bind("↑", "choose", "up"),
+	Down:     bind("↓", "choose", "down"),
+	Next:     bind("enter", "next, and at last: start", "enter", "tab"),
+	Previous: bind("shift+tab", "previous", "shift+tab"),
+	Cancel:   bind("esc", "cancel", "esc"),
+	Quit:     abortKey,
+}
+
+func formHelp() keySection {
+	k := formKeys
+	return keySection{
+		title: "The provisioning form: what is typed filters a list",
+		short: []key.Binding{k.Next, k.Previous, k.Up, k.Down, k.Cancel},
+		all:   []key.Binding{k.Up, k.Down, k.Next, k.Previous, k.Cancel, k.Quit},
+	}
+}
+
+var questionKeys = struct{ Yes, No key.Binding }{
+	Yes: bind("y", "yes", "y", "Y"),
+	No:  bind("n", "no", "n", "N", "esc", "q", "ctrl+c"),
+}
+
+func questionHelp() keySection {
+	all := []key.Binding{questionKeys.Yes, questionKeys.No}
+	return keySection{title: "A question", short: all, all: all}
+}
+
+// keyHint is a key and what it does.
+func (a *app) keyHint(b key.Binding) string {
+	return a.theme.key.Render(b.Help().Key) + " " + a.theme.dim.Render(b.Help().Desc)
+}
+
+// shortHelp is as many keys as fit into a line.
+func (a *app) shortHelp() string {
+	line := ""
+	for _, b := range a.top().help().short {
+		hint := " " + a.keyHint(b) + " "
+		if widths.StringWidth(line+hint) > a.width {
+			break
+		}
+		line += hint
+	}
+	return line
+}
+
+// helpBox lists all keys of the screen, in as many columns as its height needs.
+func (a *app) helpBox() string {
+	section := a.top().help()
+	keyWidth, width := 0, 0
+	for _, b := range section.all {
+		keyWidth = max(keyWidth, widths.StringWidth(b.Help().Key))
+		width = max(width, widths.StringWidth(b.Help().Desc))
+	}
+	width += keyWidth + 2
+	rows := min(len(section.all), max(1, a.height-6))
+	lines := make([]string, rows)
+	for i, b := range section.all {
+		entry := fit(a.theme.key.Render(b.Help().Key), keyWidth) + "  " + b.Help().Desc
+		if i >= rows {
+			entry = "   " + entry
+		}
+		lines[i%rows] = lines[i%rows] + fit(entry, width+3*(i/rows))
+	}
+	inner := widths.StringWidth(section.title) + 4
+	for _, line := range lines {
+		inner = max(inner, widths.StringWidth(line))
+	}
+	lines = append(append([]string{""}, lines...), "")
+	outer := min(inner+4, a.width)
+	return strings.Join(box(a.theme.title, a.theme.strong.Render(section.title), a.theme.dim.Render("any key closes"), lines,
+		outer, min(len(lines)+2, a.height)), "\n")
+}
+
+func sizeText(width, height int) string { return fmt.Sprintf("%d columns and %d rows", width, height) }

@@ -1,0 +1,266 @@
+package tui
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"provisioner/lab"
+	"provisioner/store"
+)
+
+const (
+	enterKey  = "\r"
+	escapeKey = "\x1b"
+	downArrow = "\x1b[B"
+	leaveKey  = "\x1d" // ctrl+]
+)
+
+// prints is output of a machine.
+func prints(t testing.TB, line net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(line, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const bootText = "\x1b[2J\x1b[HDebian GNU/Linux 12 amd-rome-02 ttyS0\r\n\r\namd-rome-02 login: "
+
+func TestTakingAMachineOpensItsPageWithItsConsole(t *testing.T) {
+	for _, size := range []struct {
+		name          string
+		width, height int
+	}{{"machine-80x24", 80, 24}, {"machine-140x40", 140, 40}, {"machine-40x10", 40, 10}} {
+		t.Run(size.name, func(t *testing.T) {
+			s, grace, _ := westLab(t)
+			p := s.sit(grace, size.width, size.height)
+			p.awaits("amd-rome-02")
+			p.press("j", "t")
+			prints(t, s.bmc("amd-rome-02").line(t), bootText)
+			p.awaits("amd-rome-02 is yours", "● live", "login:")
+			if size.height > 10 {
+				p.awaits("you since 09:26:53")
+			}
+			if size.height > 24 {
+				p.awaits("console opened")
+			}
+			p.golden(size.name)
+			m, err := s.lab.Machine(t.Context(), grace, "amd-rome-02")
+			if err != nil || !m.HeldBy(grace.User.ID) {
+				t.Errorf("held by %v, %v", m.Holders, err)
+			}
+		})
+	}
+}
+
+func TestTypedKeysReachTheMachineAndOnlyIt(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 140, 40)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	line := s.bmc("amd-rome-01").line(t)
+	p.awaits("● live")
+	p.press("c")
+	p.awaits("Typing", "ctrl+] stops typing")
+	go p.press("q", "\x03", "\x1b[A", "\x1bOP", "root", enterKey, "\x1b[200~ls\nps\x1b[201~")
+	want := "q\x03\x1b[A\x1bOProot\rls\rps"
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(line, got); err != nil || string(got) != want {
+		t.Fatalf("the machine got %q, %v", got, err)
+	}
+	// Its own wishes about the keyboard, and its question, are honoured.
+	prints(t, line, "\x1b[?1h\x1b[?2004hready\x1b[2;1H\x1b[6n")
+	p.awaits("ready")
+	want = "\x1b[2;1R"
+	got = make([]byte, len(want))
+	if _, err := io.ReadFull(line, got); err != nil || string(got) != want {
+		t.Fatalf("the machine got the answer %q, %v", got, err)
+	}
+	go p.press("\x1b[A", "\x1b[200~x\x1b[201~")
+	want = "\x1bOA\x1b[200~x\x1b[201~"
+	got = make([]byte, len(want))
+	if _, err := io.ReadFull(line, got); err != nil || string(got) != want {
+		t.Fatalf("the machine got %q, %v", got, err)
+	}
+	p.golden("typing-140x40")
+	p.press(leaveKey)
+	p.awaits("c to type")
+	p.press("q")
+	<-p.done
+	if p.err != nil {
+		t.Error(p.err)
+	}
+}
+
+func TestWhatAMachinePrintsNeverReachesThePersonsTerminal(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 140, 40)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	line := s.bmc("amd-rome-01").line(t)
+	prints(t, line, "\x1b]0;owned\x07\x1b]52;c;b3duZWQ=\x07\x1b]8;;http://owned/\x07link\x1b]8;;\x07"+
+		"\u009b31mC1\x9b5n\x1bP1$r\x1b\\\x1b[?1003h\x1b[c\u202edeni\u202c\r\nthe end")
+	p.awaits("● live", "the end")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, bad := range []string{"owned", "\u009b", "\x9b5n", "\x1bP", "1003", "\u202e", "\x1b[c", "\x1b]"} {
+		if bytes.Contains(p.raw.Bytes(), []byte(bad)) {
+			t.Errorf("the terminal was sent %q", bad)
+		}
+	}
+}
+
+func TestConsoleEndsWhenTheMachineIsReleasedBySomebodyElse(t *testing.T) {
+	s, grace, ada := westLab(t)
+	admin := s.user("root", true)
+	p := s.sit(grace, 80, 24)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	prints(t, s.bmc("amd-rome-01").line(t), "secret of grace")
+	p.awaits("secret of grace")
+	p.press("c")
+	p.awaits("Typing")
+	s.must(s.lab.Release(t.Context(), admin, "amd-rome-01"))
+	p.awaits("You no longer hold amd-rome-01", "!secret", "!Typing", "nobody")
+	p.golden("released-80x24")
+	s.must(s.lab.Reserve(t.Context(), ada, "amd-rome-01", ""))
+	p.awaits("it is held by ada")
+	p.press("o")
+	p.awaits("✗ amd-rome-01 is held by ada")
+	s.must(s.lab.Release(t.Context(), ada, "amd-rome-01"))
+	p.awaits("Nobody does")
+	p.press("t")
+	p.awaits("amd-rome-01 is yours", "● live", "secret of grace")
+}
+
+func TestPageOfAMachineOfSomebodyElseSaysWhatTheLabSays(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 80, 24)
+	p.awaits("ampere-01")
+	p.press("j", "j", enterKey)
+	p.awaits("open the console of ampere-01: it is held by ada", "ada since")
+	p.golden("refused-80x24")
+	p.press("r")
+	p.awaits("✗ ampere-01 is held by ada")
+	p.press(escapeKey)
+	p.awaits("HELD BY")
+}
+
+func TestDeadBMCIsExplained(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 80, 24)
+	p.awaits("ampere-02")
+	p.press("j", "j", "j", "t")
+	p.awaits("ampere-02 is yours", "lost: BMC 10.0.3.7: no answer in 5s")
+	p.press("o")
+	p.awaits("✗ power on ampere-02: BMC 10.0.3.7: no answer in 5s")
+	p.golden("dead-80x24")
+}
+
+func TestPowerOffAsksFirst(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 80, 24)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	p.awaits("Held by")
+	p.press("f")
+	p.awaits("Sure?")
+	p.golden("sure-80x24")
+	p.press("n")
+	p.awaits("!Sure?")
+	p.press("f", "y")
+	p.awaits("is told to turn off", "○ off")
+}
+
+// provisionable is a lab in which machines can be provisioned.
+func provisionable(t testing.TB) (*site, lab.Actor) {
+	s, grace, _ := westLab(t)
+	s.image("shim", store.ImageBootloader, "amd64")
+	s.image("debian-12 kernel", store.ImageKernel, "amd64")
+	s.image("fedora-41 kernel", store.ImageKernel, "amd64")
+	s.image("debian-12 arm kernel", store.ImageKernel, "arm64")
+	s.image("debian-12 initrd", store.ImageInitrd, "amd64")
+	s.must(s.lab.AddPreseed(t.Context(), lab.Local, lab.NewPreseed{Name: "minimal", Type: "preseed", Content: "x", Public: true}))
+	return s, grace
+}
+
+func TestProvisioningByKeys(t *testing.T) {
+	s, grace := provisionable(t)
+	p := s.sit(grace, 80, 24)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	p.awaits("Held by")
+	p.press("p")
+	p.awaits("Provision amd-rome-01", "fedora-41")
+	p.golden("form-80x24")
+	p.press("fed")
+	p.awaits("!debian-12")
+	p.press(enterKey) // kernel
+	p.awaits("› Initrd", "debian-12 initrd")
+	p.press(downArrow, enterKey, "console=ttyS0", enterKey)
+	p.awaits("› Preseed", "minimal")
+	p.press(enterKey)
+	p.awaits("boot amd-rome-01 from the network now")
+	p.golden("form-confirm-80x24")
+	p.press(enterKey)
+	p.awaits("amd-rome-01 boots from the network", "provisioning", "waiting for the machine", "● live")
+	d, err := s.lab.Machine(t.Context(), grace, "amd-rome-01")
+	if err != nil || d.Kernel != "fedora-41 kernel" || d.Initrd != "debian-12 initrd" || d.KernelOptions != "console=ttyS0" || d.Preseed != "" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	// The next time, what was chosen is there already.
+	p.press("p")
+	p.awaits("Provision amd-rome-01", "› fedora-41 kernel", "console=ttyS0")
+	p.press(escapeKey)
+	p.awaits("● live")
+	p.press("e")
+	p.awaits("the run is ended", "done")
+}
+
+func TestFailedProvisioningKeepsTheForm(t *testing.T) {
+	s, grace := provisionable(t)
+	p := s.sit(grace, 80, 24)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	p.awaits("● live")
+	p.press("p")
+	p.awaits("fedora-41")
+	p.press(enterKey, enterKey, "quiet splash", enterKey, enterKey)
+	p.awaits("boot amd-rome-01 from")
+	b := s.bmc("amd-rome-01")
+	b.mu.Lock()
+	deadBMC(b)
+	b.mu.Unlock()
+	p.press(enterKey)
+	p.awaits("no answer in 5s", "quiet splash", "boot amd-rome-01 from")
+	p.golden("form-failed-80x24")
+}
+
+func TestFormWithoutKernelsSaysHowToAddOne(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 140, 40)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	p.awaits("Held by")
+	p.press("p")
+	p.awaits("no kernel for amd64 yet", "provisioner image add NAME --type kernel --arch amd64 FILE")
+	p.press(enterKey)
+	p.awaits("there is no kernel to boot")
+}
+
+func TestZoomFillsTheWindow(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 80, 24)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	line := s.bmc("amd-rome-01").line(t)
+	prints(t, line, strings.Repeat("line\r\n", 40)+"last")
+	p.awaits("● live", "last")
+	p.press("z")
+	p.awaits("!Held by", "last")
+	p.golden("zoom-80x24")
+	p.press(escapeKey)
+	p.awaits("Held by")
+}

@@ -1,0 +1,176 @@
+package tui
+
+import (
+	"time"
+
+	"provisioner/store"
+	"provisioner/tui/console"
+)
+
+const (
+	wideWidth    = 120                 // from here on the console is beside the details
+	consoleWidth = console.Columns + 4 // with its border
+	labelWidth   = 10
+)
+
+func (p *machinePage) view(width, height int) ([]string, cursor) {
+	if p.problem != "" && !p.loaded {
+		var lines []string
+		for _, line := range wrapped(clean(p.problem), width-6, height) {
+			lines = append(lines, "   "+line)
+		}
+		return lines, cursor{}
+	}
+	if p.zoomed {
+		return p.pane.view(width, height)
+	}
+	if width >= wideWidth {
+		left := min(max(width-consoleWidth, 36), 60)
+		pane, c := p.pane.view(width-left, height)
+		c.x += left
+		return beside(p.detailsBox(left, height), pane), c
+	}
+	// As much of the details as there are, up to what leaves half the window
+	// to the console; of a low window the console gets what there is.
+	top := min(len(p.facts(width-4))+2, max(height/2, 5))
+	if height < 12 {
+		top = max(0, height-7)
+	}
+	pane, c := p.pane.view(width, height-top)
+	c.y += top
+	return append(p.detailsBox(width, top), pane...), c
+}
+
+func (p *machinePage) detailsBox(width, height int) []string {
+	if height < 3 {
+		p.hidden = 0
+		return block(nil, width, height)
+	}
+	facts := p.facts(width - 4)
+	if room := height - 2 - len(facts); room > 2 {
+		facts = append(facts, "", p.theme.dim.Render("Lately"))
+		facts = append(facts, p.history(width-4)...)
+	}
+	p.first = min(p.first, max(0, len(facts)-(height-2)))
+	p.hidden = max(0, len(facts)-p.first-(height-2))
+	note := ""
+	if p.first > 0 || p.hidden > 0 && len(p.facts(width-4)) > height-2 {
+		note = p.theme.dim.Render("↑↓ more")
+	}
+	return box(p.theme.border, p.theme.strong.Render(clean(p.name)), note, facts[p.first:], width, height)
+}
+
+// facts are the lines about the machine, the most urgent first.
+func (p *machinePage) facts(width int) []string {
+	if !p.loaded {
+		return []string{"Reading ..."}
+	}
+	d, t := p.detail, p.theme
+	var lines []string
+	add := func(label, value string) {
+		lines = append(lines, t.dim.Render(fit(label, labelWidth))+cut(value, width-labelWidth))
+	}
+	addWrapped := func(label, value string, limit int, render func(...string) string) {
+		for _, line := range wrapped(clean(value), width-labelWidth, limit) {
+			add(label, render(line))
+			label = ""
+		}
+	}
+
+	power := t.power(d.Power)
+	if !d.Power.At.IsZero() {
+		power += t.dim.Render("  as of " + p.clock(d.Power.At))
+	}
+	add("Power", power)
+	addWrapped("", d.Power.Problem, 4, t.bad.Render)
+
+	add("State", t.state(row{Machine: d.Machine}))
+	if run := d.Run; run != nil {
+		add("Run", p.runText(*run))
+		if run.State != store.RunDone {
+			addWrapped("", run.Error, 5, t.bad.Render)
+		}
+	}
+
+	if len(d.Holders) == 0 {
+		add("Held by", t.dim.Render("nobody"))
+	}
+	for i, h := range d.Holders {
+		label, who := "Held by", clean(h.User)
+		if i > 0 {
+			label = ""
+		}
+		if h.UserID == p.actor.User.ID {
+			who = t.mine.Render("you")
+		}
+		text := who + t.dim.Render(" since "+p.clock(h.Since))
+		if h.Reason != "" {
+			text += "  " + clean(h.Reason)
+		}
+		add(label, text)
+	}
+
+	add("Machine", d.Arch+" "+d.Subarch)
+	for i, n := range d.Interfaces {
+		label := "MAC"
+		if i > 0 {
+			label = ""
+		}
+		add(label, clean(n.MAC)+"  "+t.dim.Render(clean(n.Identifier)))
+	}
+	if d.Kernel != "" {
+		add("Kernel", clean(d.Kernel))
+		add("Initrd", t.orNone(clean(d.Initrd)))
+		addWrapped("Options", d.KernelOptions, 3, t.plain.Render)
+		add("Preseed", t.orNone(clean(d.Preseed)))
+	}
+	return lines
+}
+
+func (p *machinePage) runText(run store.Run) string {
+	t := p.theme
+	switch run.State {
+	case store.RunRunning:
+		return t.warn.Render("▶ "+clean(run.Stage)) + t.dim.Render("  since "+p.clock(run.StartedAt))
+	case store.RunDone:
+		return t.good.Render("✓ done") + t.dim.Render("  "+p.clock(run.EndedAt))
+	case store.RunFailed:
+		return t.bad.Render("✗ failed") + t.dim.Render("  "+p.clock(run.EndedAt))
+	case store.RunCancelled:
+		return t.dim.Render("– cancelled  " + p.clock(run.EndedAt))
+	}
+	return clean(string(run.State))
+}
+
+// history is what happened to the machine, the newest first.
+func (p *machinePage) history(width int) []string {
+	lines := make([]string, 0, len(p.events))
+	for _, e := range p.events {
+		line := p.theme.dim.Render(p.clock(e.At)) + "  " + clean(e.Kind)
+		if e.Detail != "" {
+			line += "  " + clean(e.Detail)
+		}
+		if e.User != "" {
+			line += p.theme.dim.Render("  " + clean(e.User))
+		}
+		lines = append(lines, cut(line, width))
+	}
+	return lines
+}
+
+// clock shows a time: that of the day, and the day where it is another one.
+func (a *app) clock(at time.Time) string {
+	now := a.now()
+	at = at.In(now.Location())
+	if at.YearDay() == now.YearDay() && at.Year() == now.Year() {
+		return at.Format("15:04:05")
+	}
+	return at.Format("Jan 2 15:04")
+}
+
+func (t *theme) orNone(name string) string {
+	if name == "" {
+		return t.dim.Render("none")
+	}
+	return name
+}

@@ -1,0 +1,207 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	tea "charm.land/bubbletea/v2"
+
+	consoles "provisioner/lab/console"
+	"provisioner/tui/console"
+)
+
+// paneState is how far a page has come with its console.
+type paneState int
+
+const (
+	paneOpening paneState = iota
+	paneOpen
+	paneRefused // by the lab; problem says why
+	paneEnded   // by the lab: the machine is held no more
+)
+
+// pane is the console on a machine's page.
+type pane struct {
+	page     *machinePage
+	state    paneState
+	problem  string
+	status   consoles.Status
+	skipped  int
+	viewer   *consoles.Viewer
+	terminal *console.Terminal
+	typing   atomic.Bool // the terminal's own goroutine looks at it
+}
+
+func newPane(page *machinePage) *pane { return &pane{page: page} }
+
+type (
+	consoleOpenedMsg struct {
+		viewer *consoles.Viewer
+		err    error
+	}
+	consoleOutputMsg struct {
+		from    *consoles.Viewer
+		status  *consoles.Status
+		skipped int
+		err     error
+	}
+)
+
+// open joins the console; the viewer is closed with the page, whatever becomes
+// of the message.
+func (c *pane) open() tea.Cmd {
+	c.state = paneOpening
+	p := c.page
+	return p.do(func() tea.Msg {
+		viewer, err := p.lab.OpenConsole(p.ctx, p.actor, p.name)
+		if err == nil {
+			context.AfterFunc(p.ctx, viewer.Close)
+		}
+		return consoleOpenedMsg{viewer, err}
+	})
+}
+
+func (c *pane) close() {
+	if c.terminal != nil {
+		c.terminal.Close()
+	}
+}
+
+// next waits for output, and shows it to the terminal.
+func (c *pane) next() tea.Cmd {
+	ctx, viewer, terminal := c.page.ctx, c.viewer, c.terminal
+	return c.page.do(func() tea.Msg {
+		out, err := viewer.Next(ctx)
+		_, _ = terminal.Write(out.Data)
+		return consoleOutputMsg{viewer, out.Status, out.Skipped, err}
+	})
+}
+
+func (c *pane) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case consoleOpenedMsg:
+		if msg.err != nil {
+			c.state, c.problem = paneRefused, msg.err.Error()
+			return nil
+		}
+		c.close() // of the view before
+		viewer := msg.viewer
+		c.state, c.viewer, c.status, c.skipped = paneOpen, viewer, consoles.Status{State: consoles.Connecting}, 0
+		c.terminal = console.New(func(answer []byte) {
+			// Only while somebody types: of several people who watch, one
+			// answers, and what is replayed is not answered again.
+			if c.typing.Load() {
+				_ = viewer.TrySend(answer)
+			}
+		})
+		return c.next()
+	case consoleOutputMsg:
+		if msg.from != c.viewer {
+			return nil
+		}
+		c.skipped += msg.skipped
+		if msg.status != nil {
+			c.status = *msg.status
+		}
+		switch {
+		case errors.Is(msg.err, io.EOF):
+			c.state = paneEnded
+			c.viewer.Close()
+			return c.page.reload()
+		case msg.err != nil:
+			return nil // the page is closed
+		}
+		return c.next()
+	}
+	return nil
+}
+
+// live reports whether there is something to type into.
+func (c *pane) live() bool { return c.state == paneOpen }
+
+func (c *pane) setTyping(on bool) { c.typing.Store(on) }
+
+func (c *pane) send(keys []byte) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := c.viewer.TrySend(keys); err != nil {
+		return fmt.Errorf("not sent: %w", err)
+	}
+	return nil
+}
+
+// why says why there is no console, and what to do.
+func (c *pane) why() string {
+	name := c.page.name
+	switch c.state {
+	case paneOpening:
+		return "Opening the console ..."
+	case paneRefused:
+		return c.problem
+	case paneEnded:
+		m := c.page.detail.Machine
+		switch {
+		case c.page.mayOperate(m):
+			return "The console was closed. c opens it again."
+		case len(m.Holders) == 0:
+			return "You no longer hold " + name + ". Nobody does: t takes it again, esc goes back to the list."
+		}
+		return "You no longer hold " + name + ": it is held by " + c.page.holders(m) + ". esc goes back to the list."
+	}
+	return ""
+}
+
+// title is the connection's state, for the border.
+func (c *pane) title() string {
+	t := c.page.theme
+	if c.state != paneOpen {
+		return ""
+	}
+	text := ""
+	switch c.status.State {
+	case consoles.Connected:
+		text = t.good.Render("● live")
+	case consoles.Lost:
+		text = t.bad.Render("✗ lost, trying again")
+		if c.status.Err != nil {
+			text = t.bad.Render("✗ lost: " + clean(c.status.Err.Error()) + ", trying again")
+		}
+	case consoles.Connecting:
+		text = t.warn.Render("○ connecting ...")
+	case consoles.Closed:
+		text = t.warn.Render("○ closed")
+	}
+	if c.skipped > 0 {
+		text += t.warn.Render(fmt.Sprintf("  %d bytes skipped", c.skipped))
+	}
+	return text
+}
+
+// view draws the pane with its border.
+func (c *pane) view(width, height int) ([]string, cursor) {
+	t := c.page.theme
+	border, title, note := t.border, t.strong.Render("Console"), ""
+	if c.page.typing {
+		border, title = t.active, t.active.Render("Typing")
+		note = t.key.Render("ctrl+]") + " stops typing"
+	} else if c.live() {
+		note = t.key.Render("c") + t.dim.Render(" to type")
+	}
+	if status := c.title(); status != "" {
+		title += "  " + status
+	}
+	if !c.live() {
+		lines := []string{""}
+		for _, line := range wrapped(clean(c.why()), width-6, height-3) {
+			lines = append(lines, " "+line)
+		}
+		return box(border, title, note, lines, width, height), cursor{}
+	}
+	v := c.terminal.View(width-4, height-2)
+	return box(border, title, note, v.Rows, width, height),
+		cursor{2 + v.CursorX, 1 + v.CursorY, c.page.typing && v.CursorVisible}
+}

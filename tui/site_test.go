@@ -1,0 +1,331 @@
+package tui
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/vt"
+
+	"provisioner/ipmi"
+	"provisioner/lab"
+	"provisioner/store"
+)
+
+var update = flag.Bool("update", false, "write the golden files and docs/keys.md anew")
+
+// patience is how long a test waits for what should take milliseconds.
+const patience = 20 * time.Second
+
+// pi is when everything in these tests happens.
+func pi() time.Time { return time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC) }
+
+// site is a lab on a temporary store, with machines whose BMCs are fakes.
+type site struct {
+	t   testing.TB
+	lab *lab.Lab
+	db  *store.DB
+
+	mu   sync.Mutex
+	bmcs map[string]*fakeBMC // by address, which is the machine's name here
+}
+
+func newSite(t testing.TB) *site {
+	t.Helper()
+	s := &site{t: t, bmcs: make(map[string]*fakeBMC)}
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	var err error
+	if s.db, err = store.Open(ctx, filepath.Join(dir, "test.db")); err != nil {
+		t.Fatal(err)
+	}
+	s.lab, err = lab.New(lab.Config{
+		Store: s.db, DataDir: dir, Now: pi, PollEvery: time.Hour,
+		NewBMC: func(b store.BMC) (lab.BMC, error) { return s.bmc(b.Address), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.lab.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		_ = s.lab.Close()
+		_ = s.db.Close()
+	})
+	return s
+}
+
+func (s *site) bmc(address string) *fakeBMC {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.bmcs[address]
+	if b == nil {
+		b = &fakeBMC{lines: make(chan net.Conn, 16)}
+		s.bmcs[address] = b
+	}
+	return b
+}
+
+// machine adds one, and waits until its BMC has answered once.
+func (s *site) machine(name, arch string, change ...func(*fakeBMC)) *fakeBMC {
+	s.t.Helper()
+	b := s.bmc(name)
+	for _, f := range change {
+		f(b)
+	}
+	s.mu.Lock()
+	n := len(s.bmcs)
+	s.mu.Unlock()
+	s.must(s.lab.AddMachine(s.t.Context(), lab.Local, lab.NewMachine{
+		Name: name, Arch: arch, Subarch: "uefi", MACs: []string{fmt.Sprintf("52:54:00:00:%02x:%02x", n/256, n%256)},
+		BMC: &store.BMC{Address: name, Username: "u", Password: "p"},
+	}))
+	s.await(name+" to be polled", func() bool {
+		d, err := s.lab.Machine(s.t.Context(), lab.Local, name)
+		return err == nil && !d.Power.At.IsZero()
+	})
+	return b
+}
+
+// await polls what has no channel to wait on.
+func (s *site) await(what string, done func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func (s *site) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// user makes an account, or finds it.
+func (s *site) user(name string, admin bool) lab.Actor {
+	s.t.Helper()
+	_ = s.lab.AddUser(s.t.Context(), lab.Local, name, admin, nil)
+	actor := lab.Actor{Via: "test"}
+	s.must(s.db.Read(s.t.Context(), func(tx *store.Tx) (err error) {
+		actor.User, err = tx.User(s.t.Context(), name)
+		return err
+	}))
+	return actor
+}
+
+func (s *site) image(name string, kind store.ImageType, arch string) {
+	s.t.Helper()
+	subarch := ""
+	if kind == store.ImageBootloader {
+		subarch = "uefi"
+	}
+	s.must(s.lab.AddImage(s.t.Context(), lab.Local, lab.NewImage{
+		Name: name, Type: kind, Arch: arch, Subarch: subarch, Filename: "file", Public: true,
+	}, strings.NewReader(strings.Repeat(name, 100_000))))
+}
+
+// fakeBMC is the management controller of a machine that is not there.
+type fakeBMC struct {
+	mu    sync.Mutex
+	on    bool
+	dead  error // what every call answers; nil: it works
+	lines chan net.Conn
+}
+
+func poweredOn(b *fakeBMC) { b.on = true }
+
+func deadBMC(b *fakeBMC) { b.dead = errors.New("BMC 10.0.3.7: no answer in 5s") }
+
+func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.on {
+		return ipmi.PowerOn, b.dead
+	}
+	return ipmi.PowerOff, b.dead
+}
+
+func (b *fakeBMC) SetPower(_ context.Context, action ipmi.PowerAction) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.dead == nil {
+		b.on = action != ipmi.PowerDown
+	}
+	return b.dead
+}
+
+func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptions) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dead
+}
+
+func (b *fakeBMC) OpenSOL(context.Context) (io.ReadWriteCloser, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.dead != nil {
+		return nil, b.dead
+	}
+	ours, theirs := net.Pipe()
+	b.lines <- ours
+	return theirs, nil
+}
+
+func (b *fakeBMC) Close(context.Context) error { return nil }
+
+// line is the machine's end of the console that was opened last.
+func (b *fakeBMC) line(t testing.TB) net.Conn {
+	t.Helper()
+	select {
+	case c := <-b.lines:
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	case <-time.After(patience):
+		t.Fatal("nobody opened the console")
+		return nil
+	}
+}
+
+// seat is a person at a terminal, as it would be at the other end of ssh.
+type seat struct {
+	t      testing.TB
+	keys   *io.PipeWriter
+	resize chan Size
+	leave  context.CancelCauseFunc
+	done   chan struct{} // closed when Run has returned err
+	err    error
+
+	mu     sync.Mutex
+	screen *vt.Emulator
+	width  int
+	height int
+	bytes  int
+	writes int
+	raw    bytes.Buffer
+	wrote  chan struct{}
+}
+
+// sit opens the dashboard for somebody.
+func (s *site) sit(actor lab.Actor, width, height int) *seat {
+	s.t.Helper()
+	in, keys := io.Pipe()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	p := &seat{
+		t: s.t, keys: keys, resize: make(chan Size, 1), leave: cancel, done: make(chan struct{}),
+		screen: vt.NewEmulator(width, height), width: width, height: height, wrote: make(chan struct{}, 1),
+	}
+	p.screen.SetScrollbackSize(1)
+	go func() { _, _ = io.Copy(io.Discard, p.screen) }() // as long as the test binary
+	go func() {
+		defer close(p.done)
+		p.err = Run(ctx, Config{Lab: s.lab, Actor: actor, Site: "lab-west", Now: pi}, Terminal{
+			In: in, Out: p, Width: width, Height: height, Resize: p.resize, Env: []string{"TERM=xterm-256color"},
+		})
+	}()
+	s.t.Cleanup(func() {
+		cancel(nil)
+		_ = keys.Close()
+		<-p.done
+	})
+	return p
+}
+
+// Write is the terminal's.
+func (p *seat) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	p.bytes += len(b)
+	p.writes++
+	p.raw.Write(b)
+	_, _ = p.screen.Write(b)
+	p.mu.Unlock()
+	select {
+	case p.wrote <- struct{}{}:
+	default:
+	}
+	return len(b), nil
+}
+
+// press types keys, as bytes.
+func (p *seat) press(keys ...string) {
+	p.t.Helper()
+	for _, k := range keys {
+		if _, err := io.WriteString(p.keys, k); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+func (p *seat) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.screen.String()
+}
+
+// awaits waits until everything wanted is on the screen; with a ! before it,
+// until it is not.
+func (p *seat) awaits(wanted ...string) {
+	p.t.Helper()
+	timeout := time.After(patience)
+	for {
+		text, missing := p.text(), ""
+		for _, w := range wanted {
+			w, absent := strings.CutPrefix(w, "!")
+			if strings.Contains(text, w) == absent {
+				missing = w
+			}
+		}
+		if missing == "" {
+			return
+		}
+		select {
+		case <-p.wrote:
+		case <-timeout:
+			p.t.Fatalf("waited in vain for %q; the screen:\n%s", missing, text)
+		}
+	}
+}
+
+func (p *seat) resizeTo(width, height int) {
+	p.mu.Lock()
+	p.screen.Resize(width, height)
+	p.width, p.height = width, height
+	p.mu.Unlock()
+	p.resize <- Size{width, height}
+}
+
+// golden compares the screen with testdata/name.
+func (p *seat) golden(name string) {
+	p.t.Helper()
+	got := p.text() + "\n"
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if got != string(want) {
+		p.t.Errorf("%s differs (go test ./tui -update, and look at the difference):\n%s\nwanted:\n%s", path, got, want)
+	}
+}
