@@ -53,20 +53,16 @@ type Transfer struct {
 // TFTPServer answers TFTP read requests (RFC 1350) with the options blksize
 // (RFC 2348) and tsize (RFC 2349). Write requests are refused.
 type TFTPServer struct {
-	open   OpenFunc
-	logger *slog.Logger
-	done   func(Transfer)
-	slots  chan struct{}
+	open  OpenFunc
+	done  func(Transfer)
+	slots chan struct{}
 }
 
-// NewTFTPServer makes a server of the files that open opens. Every transfer is
-// logged, and given to done when it has ended, unless done is nil; done is
-// called by many goroutines.
-func NewTFTPServer(open OpenFunc, logger *slog.Logger, done func(Transfer)) *TFTPServer {
-	if done == nil {
-		done = func(Transfer) {}
-	}
-	return &TFTPServer{open: open, logger: logger, done: done, slots: make(chan struct{}, maxTransfers)}
+// NewTFTPServer makes a server of the files that open opens. Every transfer
+// that has ended is given to done, which is called by many goroutines. See
+// [Transfer.Log] for a done that logs.
+func NewTFTPServer(open OpenFunc, done func(Transfer)) *TFTPServer {
+	return &TFTPServer{open: open, done: done, slots: make(chan struct{}, maxTransfers)}
 }
 
 // Serve answers requests on conn until ctx ends, and then returns nil within a
@@ -124,7 +120,6 @@ func (s *TFTPServer) transfer(ctx context.Context, name string, to io.ReaderFrom
 			}
 		}
 		done.Duration, done.Err = time.Since(began), err
-		s.log(ctx, done)
 		s.done(done)
 		err = forClient(err)
 	}()
@@ -172,20 +167,22 @@ func forClient(err error) error {
 	return errors.New(text)
 }
 
-func (s *TFTPServer) log(ctx context.Context, t Transfer) {
-	attrs := []slog.Attr{
+// Log writes the transfer into a log, as a warning where it has failed. What a
+// client may do on its way is no failure.
+func (t Transfer) Log(logger *slog.Logger) {
+	attrs := []any{
 		slog.String("file", t.Name), slog.String("client", t.Client.String()),
 		slog.Int64("bytes", t.Bytes), slog.Duration("duration", t.Duration),
 	}
 	switch {
 	case t.Err == nil:
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP transfer", attrs...)
+		logger.Info("TFTP transfer", attrs...)
 	case errors.Is(t.Err, fs.ErrNotExist): // bootloaders look for many files
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP file not found", attrs...)
+		logger.Info("TFTP file not found", attrs...)
 	case strings.Contains(t.Err.Error(), "code=8"): // RFC 2347: how UEFI's client leaves that wants only the size
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "TFTP options asked for", attrs...)
+		logger.Info("TFTP options asked for", attrs...)
 	default:
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "TFTP transfer failed", append(attrs, slog.Any("error", t.Err))...)
+		logger.Warn("TFTP transfer failed", append(attrs, slog.Any("error", t.Err))...)
 	}
 }
 

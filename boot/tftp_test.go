@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -43,7 +42,7 @@ func startTFTP(t *testing.T, open OpenFunc) (*net.UDPAddr, <-chan Transfer) {
 	}
 	address := conn.LocalAddr().(*net.UDPAddr)
 	ended := make(chan Transfer, 1000)
-	server := NewTFTPServer(open, slog.New(slog.DiscardHandler), func(t Transfer) { ended <- t })
+	server := NewTFTPServer(open, func(t Transfer) { ended <- t })
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(ctx, conn) }() // ends with cancel below
@@ -350,7 +349,7 @@ func TestTFTPServeEndsWithItsContext(t *testing.T) {
 	address := conn.LocalAddr().(*net.UDPAddr)
 	root, _ := makeBig(t)
 	ended := make(chan Transfer, 2)
-	server := NewTFTPServer(openIn(root), slog.New(slog.DiscardHandler), func(t Transfer) { ended <- t })
+	server := NewTFTPServer(openIn(root), func(t Transfer) { ended <- t })
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(ctx, conn) }() // ends with cancel below
@@ -384,7 +383,7 @@ func TestTFTPServeEndsWithItsContext(t *testing.T) {
 }
 
 func TestTFTPBusyServerSaysSo(t *testing.T) {
-	server := NewTFTPServer(nil, slog.New(slog.DiscardHandler), nil)
+	server := NewTFTPServer(nil, func(Transfer) {})
 	for range maxTransfers {
 		server.slots <- struct{}{}
 	}

@@ -34,6 +34,17 @@ const (
 	maxDiscovered    = 1000 // MAC addresses of no machine that are remembered
 )
 
+// LogName is the name of a boot request as a log may hold it: without the
+// token of its run, which is as good as a password while the run goes on.
+func LogName(name string) string {
+	before, after, found := strings.Cut(name, bootFolder+"/")
+	token, rest, _ := strings.Cut(after, "/")
+	if !found || token == "" || strings.Trim(before, "/") != "" {
+		return name
+	}
+	return before + bootFolder + "/.../" + rest
+}
+
 // machineActor is a machine that speaks for itself, from an address.
 func machineActor(m, remote string) Actor {
 	return Actor{User: store.User{Name: m}, Via: "boot request", Remote: remote}

@@ -262,6 +262,20 @@ func TestUnknownMachineBootsFromDiskAndIsRemembered(t *testing.T) {
 	}
 }
 
+func TestLogsHoldNoTokens(t *testing.T) {
+	for name, want := range map[string]string{
+		"/boot/secret/kernel/vmlinuz": "/boot/.../kernel/vmlinuz",
+		"boot/secret/preseed":         "boot/.../preseed",
+		"boot/secret":                 "boot/.../",
+		webConfig:                     webConfig,
+		"bootloaders/amd64/uefi/x":    "bootloaders/amd64/uefi/x",
+	} {
+		if got := lab.LogName(name); got != want {
+			t.Errorf("%s is logged as %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestImageIsThereWholeOrNotAtAll(t *testing.T) {
 	f := newFixture(t)
 	before, err := os.ReadDir(filepath.Join(f.dir, "images"))

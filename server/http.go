@@ -71,7 +71,7 @@ func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request) {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	code := lab.CodeOf(err)
 	if code == lab.Internal {
-		s.log.Error("request failed", "path", r.URL.Path, "error", err)
+		s.log.Error("request failed", "path", lab.LogName(r.URL.Path), "error", err)
 		err = errors.New("internal error; the server's log has more")
 	}
 	http.Error(w, err.Error(), httpStatus[code])

@@ -78,7 +78,10 @@ func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, fmt.Errorf("ssh host key %s: %w", cfg.HostKey, err)
 	}
 	s.http = s.newHTTP()
-	s.tftp = boot.NewTFTPServer(s.lab.BootFile, s.log, nil)
+	s.tftp = boot.NewTFTPServer(s.lab.BootFile, func(t boot.Transfer) {
+		t.Name = lab.LogName(t.Name)
+		t.Log(s.log)
+	})
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -38,7 +39,7 @@ func main() {
 		kong.Name("provisioner"),
 		kong.Description("Get a machine, install it, watch it, give it back."),
 		kong.DefaultEnvars("PROVISIONER"),
-		kong.Configuration(kongtoml.Loader, "/etc/provisioner.toml"),
+		kong.Configuration(configFile, "/etc/provisioner.toml"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
@@ -48,6 +49,24 @@ func main() {
 		fmt.Fprintf(os.Stderr, "provisioner: %s\n", err)
 		os.Exit(1)
 	}
+}
+
+// configFile reads a configuration file. A flag that the environment sets is
+// not looked up in it: kong itself would prefer the file.
+func configFile(r io.Reader) (kong.Resolver, error) {
+	file, err := kongtoml.Loader(r)
+	return belowEnvironment{file}, err
+}
+
+type belowEnvironment struct{ kong.Resolver }
+
+func (b belowEnvironment) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
+	return b.Resolver.Resolve(ctx, parent, flag)
 }
 
 type versionCommand struct{}
