@@ -89,9 +89,13 @@ func listenError(what, flag, addr string, err error) error {
 	return fmt.Errorf("listen for %s on %s: %w; give another address with %s", what, addr, errors.Unwrap(err), flag)
 }
 
-// SSHAddr, HTTPAddr and TFTPAddr are where the server listens.
-func (s *Server) SSHAddr() net.Addr  { return s.sshListener.Addr() }
+// SSHAddr is where people log in.
+func (s *Server) SSHAddr() net.Addr { return s.sshListener.Addr() }
+
+// HTTPAddr is where machines and browsers ask.
 func (s *Server) HTTPAddr() net.Addr { return s.httpListener.Addr() }
+
+// TFTPAddr is where machines get their boot files.
 func (s *Server) TFTPAddr() net.Addr { return s.tftpConn.LocalAddr() }
 
 func (s *Server) closeListeners() error {

@@ -71,7 +71,7 @@ func TestDatabaseOfANewerReleaseIsRefusedAndLeftAlone(t *testing.T) {
 	if err := raw.Close(); err != nil {
 		t.Fatal(err)
 	}
-	before, err := os.ReadFile(path) //nolint:gosec // a path of this test
+	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestDatabaseOfANewerReleaseIsRefusedAndLeftAlone(t *testing.T) {
 	if !errors.Is(err, store.ErrNewerVersion) || !strings.Contains(err.Error(), "install that release") {
 		t.Errorf("open: %v", err)
 	}
-	after, err := os.ReadFile(path) //nolint:gosec // a path of this test
+	after, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

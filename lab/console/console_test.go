@@ -179,14 +179,14 @@ func TestLostConnectionIsToldAndOpenedAgainWithPatience(t *testing.T) {
 		if err := v.TrySend([]byte("x")); !errors.Is(err, console.ErrNotConnected) {
 			t.Errorf("input without a connection: %v", err)
 		}
-		time.Sleep(10 * time.Minute) // of the bubble's time
+		<-time.After(10 * time.Minute) // of the bubble's time
 		if n := m.times(); n < 15 || n > 45 {
 			t.Errorf("%d tries in 10 minutes", n)
 		}
 		m.mu.Lock()
 		m.err = nil
 		m.mu.Unlock()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		m.print(t, "back")
 		read(t, v, "back")
 	})
