@@ -41,6 +41,8 @@ type screen interface {
 	help() keySection
 	// status is what the header says at the right.
 	status() string
+	// full reports whether the screen wants the header's and footer's lines, too.
+	full() bool
 	// close ends what the screen has begun.
 	close()
 }
@@ -226,12 +228,18 @@ func (a *app) frame() frame {
 		f.content = strings.Join(text, "\n")
 		return f
 	}
-	footer := a.footer()
-	body, c := a.top().view(a.width, a.height-2-len(footer))
-	lines := append([]string{a.header(), ""}, block(body, a.width, a.height-2-len(footer))...)
-	lines = append(lines, footer...)
+	header, footer := []string{a.header(), ""}, append(a.messageLines(), a.shortHelp())
+	if len(footer) == 1 {
+		footer = append([]string{""}, footer...)
+	}
+	if a.top().full() {
+		header, footer = nil, a.messageLines()
+	}
+	room := a.height - len(header) - len(footer)
+	body, c := a.top().view(a.width, room)
+	lines := slices.Concat(header, block(body, a.width, room), footer)
 	f.content = strings.Join(lines, "\n")
-	f.cursorX, f.cursorY, f.cursorVisible = c.x, c.y+2, c.visible
+	f.cursorX, f.cursorY, f.cursorVisible = c.x, c.y+len(header), c.visible
 	switch {
 	case a.asking != nil:
 		f.overlay, f.cursorVisible = a.questionBox(), false
@@ -244,46 +252,45 @@ func (a *app) frame() frame {
 	return f
 }
 
+// header says where one is, and who. The less room there is, the less it says.
 func (a *app) header() string {
-	left := " " + a.theme.title.Render("provisioner")
-	if a.site != "" {
-		left += "  " + clean(a.site)
-	}
 	user := clean(a.actor.User.Name)
 	if a.actor.IsAdmin() {
 		user += " (admin)"
 	}
-	right := a.top().status()
-	if right != "" {
-		right += a.theme.dim.Render("  │  ")
+	status := a.top().status()
+	right := a.theme.strong.Render(user) + " "
+	if status != "" {
+		right = status + a.theme.dim.Render("  │  ") + right
 	}
-	return apart(left, right+a.theme.strong.Render(user)+" ", a.width)
+	left := " " + a.theme.title.Render("provisioner")
+	if site := "  " + clean(a.site); widths.StringWidth(left+site+right) < a.width {
+		left += site
+	}
+	if widths.StringWidth(left+right) >= a.width {
+		left, right = " "+status, ""
+	}
+	return apart(left, right, a.width)
 }
 
-// footer is what there is to say, and the keys.
-func (a *app) footer() []string {
-	var lines []string
+// messageLines are what there is to say; none most of the time.
+func (a *app) messageLines() []string {
 	style, mark := a.theme.good, "✓ "
 	if a.messageBad {
 		style, mark = a.theme.bad, "✗ "
 	}
-	if a.message != "" {
-		for i, line := range wrapped(a.message, a.width-4, maxMessageLines) {
-			if i > 0 {
-				mark = "  "
-			}
-			lines = append(lines, " "+style.Render(mark+line))
-		}
-	} else {
-		lines = append(lines, "")
+	var lines []string
+	for _, line := range wrapped(a.message, a.width-4, maxMessageLines) {
+		lines = append(lines, " "+style.Render(mark+line))
+		mark = "  "
 	}
-	return append(lines, a.shortHelp())
+	return lines
 }
 
 func (a *app) questionBox() string {
 	width := min(a.width-2, 64)
 	lines := append([]string{""}, wrapped(a.asking.text, width-4, 6)...)
-	keys := a.keyHint(questionKeys.Yes) + "    " + a.keyHint(questionKeys.No)
+	keys := a.keyHint(questionKeys.Yes) + a.theme.dim.Render("  ·  ") + a.keyHint(questionKeys.No)
 	lines = append(lines, "", spaces((width-4-widths.StringWidth(keys))/2)+keys, "")
 	return strings.Join(box(a.theme.warn, a.theme.strong.Render("Sure?"), "", lines, width, len(lines)+2), "\n")
 }

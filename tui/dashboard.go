@@ -376,6 +376,8 @@ func (d *dashboard) help() keySection {
 	return dashboardHelp()
 }
 
+func (d *dashboard) full() bool { return false }
+
 func (d *dashboard) status() string {
 	free, mine := 0, 0
 	for _, r := range d.rows {

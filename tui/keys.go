@@ -57,15 +57,15 @@ func dashboardHelp() keySection {
 }
 
 var filterKeys = struct{ Up, Down, Keep, Drop key.Binding }{
-	Up:   bind("↑", "up", "up"),
-	Down: bind("↓", "down", "down"),
+	Up:   bind("↑/↓", "select", "up"),
+	Down: bind("", "", "down"),
 	Keep: bind("enter", "keep the filter", "enter"),
 	Drop: bind("esc", "show everything", "esc", "ctrl+c"),
 }
 
 func filterHelp() keySection {
 	k := filterKeys
-	all := []key.Binding{k.Keep, k.Drop, k.Up, k.Down}
+	all := []key.Binding{k.Keep, k.Up, k.Drop}
 	return keySection{title: "Typing a filter", short: all, all: all}
 }
 
@@ -88,16 +88,27 @@ var machineKeys = struct {
 	Quit:      quitKey,
 }
 
-func machineHelp() keySection {
+// machineHelp lists in the footer what can be done with a machine as it is.
+func machineHelp(mayTake, mayOperate, running bool) keySection {
 	k := machineKeys
-	short := func(b key.Binding, does string) key.Binding {
+	named := func(b key.Binding, does string) key.Binding {
 		b.SetHelp(b.Help().Key, does)
 		return b
 	}
+	var short []key.Binding
+	if mayTake {
+		short = append(short, k.Take)
+	}
+	if mayOperate {
+		short = append(short, named(k.Type, "type"), k.Provision)
+		if running {
+			short = append(short, named(k.EndRun, "end run"))
+		}
+		short = append(short, named(k.On, "on"), named(k.Off, "off"), k.Reset, k.Release, named(k.Zoom, "zoom"))
+	}
 	return keySection{
 		title: "A machine",
-		short: []key.Binding{short(k.Type, "console"), k.Provision, short(k.On, "on"), short(k.Off, "off"), k.Reset,
-			k.Take, k.Release, short(k.EndRun, "end run"), short(k.Zoom, "zoom"), k.Back, k.Help},
+		short: append(short, k.Back, k.Help),
 		all: []key.Binding{k.Type, k.Zoom, k.Provision, k.EndRun, k.On, k.Off, k.Reset, k.Take, k.Release,
 			k.Up, k.Down, k.Back, k.Help, k.Quit},
 	}
@@ -113,8 +124,8 @@ func consoleHelp() keySection {
 }
 
 var formKeys = struct{ Up, Down, Next, Previous, Cancel, Quit key.Binding }{
-	Up:       bind("↑", "choose", "up"),
-	Down:     bind("↓", "choose", "down"),
+	Up:       bind("↑/↓", "choose", "up"),
+	Down:     bind("", "", "down"),
 	Next:     bind("enter", "next, and at last: start", "enter", "tab"),
 	Previous: bind("shift+tab", "previous", "shift+tab"),
 	Cancel:   bind("esc", "cancel", "esc"),
@@ -125,8 +136,8 @@ func formHelp() keySection {
 	k := formKeys
 	return keySection{
 		title: "The provisioning form: what is typed filters a list",
-		short: []key.Binding{k.Next, k.Previous, k.Up, k.Down, k.Cancel},
-		all:   []key.Binding{k.Up, k.Down, k.Next, k.Previous, k.Cancel, k.Quit},
+		short: []key.Binding{k.Next, k.Up, k.Previous, k.Cancel},
+		all:   []key.Binding{k.Up, k.Next, k.Previous, k.Cancel, k.Quit},
 	}
 }
 
@@ -145,17 +156,19 @@ func (a *app) keyHint(b key.Binding) string {
 	return a.theme.key.Render(b.Help().Key) + " " + a.theme.dim.Render(b.Help().Desc)
 }
 
-// shortHelp is as many keys as fit into a line.
+// shortHelp is as many keys as fit into a line, and always the last one.
 func (a *app) shortHelp() string {
+	hints := a.top().help().short
+	last := " " + a.keyHint(hints[len(hints)-1]) + " "
 	line := ""
-	for _, b := range a.top().help().short {
+	for _, b := range hints[:len(hints)-1] {
 		hint := " " + a.keyHint(b) + " "
-		if widths.StringWidth(line+hint) > a.width {
+		if widths.StringWidth(line+hint+last) > a.width {
 			break
 		}
 		line += hint
 	}
-	return line
+	return line + last
 }
 
 // helpBox lists all keys of the screen, in as many columns as its height needs.

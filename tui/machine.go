@@ -273,8 +273,12 @@ func (p *machinePage) help() keySection {
 	if p.typing {
 		return consoleHelp()
 	}
-	return machineHelp()
+	d := p.detail
+	running := d.Run != nil && d.Run.State == store.RunRunning
+	return machineHelp(p.loaded && len(d.Holders) == 0, p.mayOperate(d.Machine), running)
 }
+
+func (p *machinePage) full() bool { return p.zoomed }
 
 func (p *machinePage) status() string {
 	if !p.loaded {

@@ -181,7 +181,8 @@ func (c *pane) title() string {
 	return text
 }
 
-// view draws the pane with its border.
+// view draws the pane. Where a border around it would hide columns of the
+// machine's screen, it has only the upper edge.
 func (c *pane) view(width, height int) ([]string, cursor) {
 	t := c.page.theme
 	border, title, note := t.border, t.strong.Render("Console"), ""
@@ -191,17 +192,24 @@ func (c *pane) view(width, height int) ([]string, cursor) {
 	} else if c.live() {
 		note = t.key.Render("c") + t.dim.Render(" to type")
 	}
+	if c.page.zoomed && !c.page.typing {
+		note += t.key.Render("  z") + t.dim.Render(" to unzoom")
+	}
 	if status := c.title(); status != "" {
 		title += "  " + status
 	}
+	frame, left, edges := box, 2, 2
+	if width < consoleWidth {
+		frame, left, edges = rule, 0, 1
+	}
 	if !c.live() {
 		lines := []string{""}
-		for _, line := range wrapped(clean(c.why()), width-6, height-3) {
-			lines = append(lines, " "+line)
+		for _, line := range wrapped(clean(c.why()), width-8, height-edges-1) {
+			lines = append(lines, spaces(3-left)+line)
 		}
-		return box(border, title, note, lines, width, height), cursor{}
+		return frame(border, title, note, lines, width, height), cursor{}
 	}
-	v := c.terminal.View(width-4, height-2)
-	return box(border, title, note, v.Rows, width, height),
-		cursor{2 + v.CursorX, 1 + v.CursorY, c.page.typing && v.CursorVisible}
+	v := c.terminal.View(width-2*left, height-edges)
+	return frame(border, title, note, v.Rows, width, height),
+		cursor{left + v.CursorX, 1 + v.CursorY, c.page.typing && v.CursorVisible}
 }

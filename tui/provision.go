@@ -249,6 +249,8 @@ func (f *provisionForm) send() tea.Cmd {
 
 func (f *provisionForm) help() keySection { return formHelp() }
 
+func (f *provisionForm) full() bool { return false }
+
 func (f *provisionForm) status() string { return f.theme.strong.Render(clean(f.machine.Name)) }
 
 func (f *provisionForm) view(width, height int) ([]string, cursor) {

@@ -57,11 +57,11 @@ func wrapped(s string, width, limit int) []string {
 // apart puts left and right at the two ends of a line of that width. Where
 // there is no room for both, left is cut.
 func apart(left, right string, width int) string {
-	right = cut(right, width)
-	room := width - widths.StringWidth(right)
-	if right != "" {
-		room--
+	if right == "" {
+		return fit(left, width)
 	}
+	right = cut(right, width)
+	room := width - widths.StringWidth(right) - 1
 	return fit(fit(left, room)+" "+right, width)
 }
 

@@ -45,23 +45,35 @@ func newTheme() *theme {
 // box draws a frame of width x height cells around lines, with a title at the
 // left and a note at the right of its upper edge.
 func box(border lipgloss.Style, title, note string, lines []string, width, height int) []string {
-	if width < 4 || height < 2 {
+	if width < 6 || height < 2 {
 		return block(nil, width, height)
 	}
-	edge := func(n int) string { return border.Render(strings.Repeat("─", max(0, n))) }
-	if title != "" {
-		title = " " + cut(title, width-6) + " "
-	}
-	room := width - 4 - widths.StringWidth(title)
-	if note = cut(note, room-3); note != "" {
-		note = " " + note + " "
-	}
-	top := border.Render("╭─") + title + edge(room-widths.StringWidth(note)) + note + border.Render("─╮")
 	out := make([]string, 0, height)
-	out = append(out, top)
+	out = append(out, edge(border, "╭─", "─╮", title, note, width))
 	side := border.Render("│")
 	for _, line := range block(lines, width-4, height-2) {
 		out = append(out, side+" "+line+" "+side)
 	}
 	return append(out, border.Render("╰"+strings.Repeat("─", width-2)+"╯"))
+}
+
+// rule is a box that has nothing but its upper edge.
+func rule(border lipgloss.Style, title, note string, lines []string, width, height int) []string {
+	if width < 6 || height < 1 {
+		return block(nil, width, height)
+	}
+	return append([]string{edge(border, "──", "──", title, note, width)}, block(lines, width, height-1)...)
+}
+
+func edge(border lipgloss.Style, left, right, title, note string, width int) string {
+	room := width - widths.StringWidth(left+right)
+	if title != "" {
+		title = " " + cut(title, room-2) + " "
+	}
+	room -= widths.StringWidth(title)
+	if note = cut(note, room-3); note != "" {
+		note = " " + note + " "
+	}
+	room -= widths.StringWidth(note)
+	return border.Render(left) + title + border.Render(strings.Repeat("─", max(0, room))) + note + border.Render(right)
 }
