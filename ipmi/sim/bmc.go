@@ -88,7 +88,7 @@ func New(username, password string, hw Hardware, opts ...Option) *BMC {
 // Serve answers on conn until ctx ends, then closes conn and returns nil. It
 // returns an error when conn fails on its own. One Serve at a time.
 func (b *BMC) Serve(ctx context.Context, conn net.PacketConn) error {
-	guarded := newGuard(conn)
+	guarded := newGuard(conn, b.core.Sessions)
 	srv := server.NewServer(b.core, guarded,
 		server.WithHandlerRegistry(commands()),
 		server.WithServerBufferSize(maxDatagram))

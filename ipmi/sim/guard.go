@@ -2,8 +2,10 @@ package sim
 
 import (
 	"net"
+	"runtime"
 	"sync"
 
+	"github.com/bougou/go-ipmi/pkg/bmc"
 	"github.com/bougou/go-ipmi/pkg/protocol"
 	"github.com/bougou/go-ipmi/pkg/types"
 )
@@ -15,11 +17,16 @@ const maxDatagram = 512
 // guard stands between the network and the reference server. It drops what
 // the server's parsers panic on, and datagrams that the network has doubled,
 // which the server would act on twice (IPMI v2.0 §6.12.13 asks to drop them).
+// And it hands a session's packets on one by one: the server starts a
+// goroutine for each, and when one of them lags by 15 its window of sequence
+// numbers goes back with it and shuts out all that follow.
 //
 // It looks at datagrams before their integrity is checked, so that a forger
 // may make it drop a genuine one. A simulator on loopback lives with that.
 type guard struct {
 	net.PacketConn
+	sessions *bmc.SessionStore
+	last     seen // handed on; of the reader alone
 
 	mu     sync.Mutex
 	recent [64]seen // a ring
@@ -29,10 +36,13 @@ type guard struct {
 
 type seen struct{ session, seq uint32 }
 
-func newGuard(conn net.PacketConn) *guard { return &guard{PacketConn: conn} }
+func newGuard(conn net.PacketConn, sessions *bmc.SessionStore) *guard {
+	return &guard{PacketConn: conn, sessions: sessions}
+}
 
 // ReadFrom returns the next datagram that is safe to hand on.
 func (g *guard) ReadFrom(buf []byte) (int, net.Addr, error) {
+	g.settle()
 	for {
 		n, addr, err := g.PacketConn.ReadFrom(buf)
 		if err != nil {
@@ -72,7 +82,26 @@ func (g *guard) accept(pkt []byte) bool {
 	if flags&types.PayloadFlagEncrypted != 0 && (len(payload) < 32 || len(payload)%16 != 0) {
 		return false // the library decrypts partial blocks without asking
 	}
-	return g.fresh(seen{session, seq})
+	g.last = seen{session, seq}
+	return g.fresh(g.last)
+}
+
+// settle waits until the server has taken up the packet handed on last, but
+// not for ever: it may have dropped it.
+func (g *guard) settle() {
+	sess, err := g.sessions.Get(g.last.session)
+	if err != nil {
+		return
+	}
+	for range 1000 {
+		sess.ProcMu.Lock()
+		taken := sess.InboundSeq == g.last.seq
+		sess.ProcMu.Unlock()
+		if taken {
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 func (g *guard) fresh(s seen) bool {
