@@ -134,7 +134,7 @@ func guessPublicURL(httpAddr string) *url.URL {
 // openData opens the data folder and makes it where it is missing. exclusive
 // keeps a second server from it.
 func openData(ctx context.Context, dir string, exclusive bool) (*store.DB, func() error, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make the data folder: %w; give another one with --data", err)
 	}
 	unlock := func() error { return nil }
