@@ -13,6 +13,7 @@ import (
 type bmc struct {
 	addr           string // host:port of RMCP+
 	user, password string
+	dir            string // of testdata/chassis.sh
 }
 
 // %[1]d: the UDP port, %[2]s: the address of the machine's serial port, %[3]s and %[4]s: the chassis script, its folder,
@@ -46,30 +47,49 @@ mc_enable 0x20
 // same number.
 func newBMC(t *testing.T, m *machine, port int) *bmc {
 	t.Helper()
-	b := &bmc{addr: fmt.Sprintf("127.0.0.1:%d", port), user: "operator", password: "horse-battery"}
+	b := &bmc{addr: fmt.Sprintf("127.0.0.1:%d", port), user: "operator", password: "horse-battery", dir: t.TempDir()}
 	m.serialTo(b.addr)
 
-	dir := t.TempDir()
 	chassis, err := filepath.Abs("testdata/chassis.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf(ipmiSimConfig, port, b.addr, chassis, dir, b.user, b.password)
+	config := fmt.Sprintf(ipmiSimConfig, port, b.addr, chassis, b.dir, b.user, b.password)
 	for name, content := range map[string]string{
 		"lan.conf": config,
 		"commands": ipmiSimCommands,
 		"argv":     strings.Join(m.argv, "\n") + "\n",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	showOnFailure(t, filepath.Join(dir, "machine.log"))
-	state := filepath.Join(dir, "state")
+	showOnFailure(t, filepath.Join(b.dir, "machine.log"))
+	state := filepath.Join(b.dir, "state")
 	if err := os.Mkdir(state, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = exec.Command(chassis, dir, "set", "power", "0").Run() })
-	start(t, dir, "ipmi_sim.log", "ipmi_sim", "-n", "-c", "lan.conf", "-f", "commands", "-s", state)
+	t.Cleanup(func() { _ = exec.Command(chassis, b.dir, "set", "power", "0").Run() })
+	start(t, b.dir, "ipmi_sim.log", "ipmi_sim", "-n", "-c", "lan.conf", "-f", "commands", "-s", state)
 	return b
+}
+
+// passwordFile is the BMC's password as an admin hands it over.
+func (b *bmc) passwordFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bmc-password")
+	if err := os.WriteFile(path, []byte(b.password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// bootDevice is what the BMC was told last.
+func (b *bmc) bootDevice(t *testing.T) string {
+	t.Helper()
+	device, err := os.ReadFile(filepath.Join(b.dir, "boot"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(device))
 }

@@ -14,15 +14,13 @@ type person struct {
 	socket string
 }
 
-// newPerson opens a terminal of 140 columns and 45 lines in which the command runs. The last screen is shown if the
-// test fails.
+// newPerson opens a terminal of 140 columns and 45 lines in which the command runs, and stays open after it. The last
+// screen is shown if the test fails.
 func newPerson(t *testing.T, command ...string) *person {
 	t.Helper()
 	p := &person{t, filepath.Join(t.TempDir(), "tmux")}
-	p.tmux(append([]string{"-u", "-f", "/dev/null",
-		"start-server", ";", "set-option", "-g", "remain-on-exit", "on", ";", // what was said last stays readable
-		"set-option", "-g", "status", "off", ";", "new-session", "-d", "-x", "140", "-y", "45",
-		"env", "LC_ALL=C.UTF-8"}, command...)...)
+	p.tmux(append([]string{"-u", "-f", "/dev/null", "start-server", ";", "set-option", "-g", "status", "off", ";",
+		"new-session", "-d", "-x", "140", "-y", "45", "env", "LC_ALL=C.UTF-8", "sh", "-c", `"$@"; exec cat`, "sh"}, command...)...)
 	t.Cleanup(func() {
 		if screen, err := p.capture(); t.Failed() && err == nil {
 			t.Logf("---- the person's screen ----\n%s", strings.TrimSpace(screen))

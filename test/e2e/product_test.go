@@ -88,6 +88,16 @@ func (p *product) askHook(t *testing.T, mac string) (a dhcpAnswer) {
 	return a
 }
 
+// awaitNetboot waits until the machine is to boot from the network.
+func (p *product) awaitNetboot(t *testing.T, mac string) (answer dhcpAnswer) {
+	t.Helper()
+	eventually(t, soon, "the DHCP hook names a boot file", func() bool {
+		answer = p.askHook(t, mac)
+		return answer.bootFile != ""
+	})
+	return answer
+}
+
 // stop ends the server as a service manager does, and checks that it obeys in time and had no data race.
 func (p *product) stop(t *testing.T) {
 	t.Helper()

@@ -3,8 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -18,9 +18,17 @@ const (
 	keyStart     = "Enter" // what the form says
 	keyType      = "c"     // into the console
 	keyLeave     = "C-]"   // the console
+	keyReset     = "x"
+	keyYes       = "y"
 )
 
-// TestProvision takes a bare machine, boots it from the network and works on its console, all from the TUI.
+const (
+	soon    = 10 * time.Second // for what takes a moment, on a machine that is busy
+	booting = 3 * time.Minute  // for what takes half a minute where nothing else runs
+)
+
+// TestProvision takes a bare machine, boots it from the network, works on its console, and boots it from disk, all in the
+// dashboard.
 func TestProvision(t *testing.T) {
 	require(t, "busybox", "cpio", "dnsmasq", "ip", "ipmi_sim", "qemu-system-x86_64", "ssh", "ssh-keygen", "tmux",
 		bootloader, uefiCode, uefiVars, kernelDir())
@@ -29,51 +37,44 @@ func TestProvision(t *testing.T) {
 	bare := newMachine(t, uefi, mac)
 	bmc := newBMC(t, bare, 9001)
 	server := startProduct(t)
-
 	key := sshKey(t)
-	password := filepath.Join(t.TempDir(), "bmc-password")
-	if err := os.WriteFile(password, []byte(bmc.password+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	server.command(t, "user", "add", "ada", "--admin", "--key", key+".pub")
 	server.command(t, "image", "add", "grub", "--type", "bootloader", "--arch", "amd64", bootloader)
 	server.command(t, "image", "add", "debian-kernel", "--type", "kernel", "--arch", "amd64", kernelImage(t))
 	server.command(t, "image", "add", "debian-initrd", "--type", "initrd", "--arch", "amd64", newInitrd(t))
 	server.command(t, "preseed", "add", "installer", "--type", "preseed", "testdata/preseed")
-	server.command(t, "machine", "add", "bare-1", "--arch", "amd64", "--mac", mac,
-		"--bmc", bmc.addr, "--bmc-user", bmc.user, "--bmc-password-file", password)
 	server.command(t, "machine", "add", "attic-1", "--arch", "arm64")
+	server.command(t, "machine", "add", "bare-1", "--arch", "amd64", "--mac", mac,
+		"--bmc", bmc.addr, "--bmc-user", bmc.user, "--bmc-password-file", bmc.passwordFile(t))
 
 	ada := newPerson(t, sshCommand(key, "ada")...)
-	ada.sees(10*time.Second, "attic-1", "bare-1", "off")
+	ada.sees(soon, "attic-1", "bare-1", "off")
 	ada.press(keyDown, keyTake)
-	ada.sees(5*time.Second, "Held by   you", mac)
+	ada.sees(soon, "Held by   you", mac)
 	ada.press(keyProvision)
-	for _, field := range []struct{ title, answer string }{
-		{"Kernel", "debian-kernel"},
-		{"Initrd", "debian-initrd"},
-		{"Options", "console=ttyS0"},
-		{"Preseed", "installer"},
+	for _, field := range []struct{ label, answer, shown string }{
+		{"› Kernel", "debian-kernel", "› debian-kernel"},
+		{"› Initrd", "debian-initrd", "› debian-initrd"},
+		{"› Options", "console=ttyS0", "console=ttyS0"},
+		{"› Preseed", "installer", "› installer"},
 	} {
-		ada.sees(5*time.Second, field.title)
+		ada.sees(soon, field.label)
 		ada.write(field.answer)
-		ada.sees(5*time.Second, field.answer)
+		ada.sees(soon, field.shown)
 		ada.press(keyNext)
 	}
+	ada.sees(soon, "boot bare-1 from the network now")
 	ada.press(keyStart)
+	startDHCP(t, server.awaitNetboot(t, mac))
 
-	var answer dhcpAnswer
-	eventually(t, 10*time.Second, "the DHCP hook names a boot file", func() bool {
-		answer = server.askHook(t, mac)
-		return answer.bootFile != ""
-	})
-	startDHCP(t, answer)
-
-	ada.sees(3*time.Minute, "initrd: phoned home", "initrd#")
+	ada.sees(booting, "initrd: phoned home", "initrd#")
+	if device := bmc.bootDevice(t); device != "pxe" {
+		t.Errorf("the BMC was told to boot from %q, want pxe", device)
+	}
 	ada.press(keyType)
 	ada.write("echo hello-$((40+2))")
 	ada.press("Enter")
-	ada.sees(10*time.Second, "hello-42")
+	ada.sees(soon, "hello-42")
 	ada.press(keyLeave)
 
 	if m := list(t, key)["bare-1"]; m.State != "ready" || m.Power != "on" || m.Netboot || !slices.Equal(m.Holders, []string{"ada"}) {
@@ -82,8 +83,18 @@ func TestProvision(t *testing.T) {
 	if answer := server.askHook(t, mac); answer.bootFile != "" {
 		t.Errorf("after its installation the machine still boots %s from the network", answer.bootFile)
 	}
+
+	// This DHCP server has not heard of it, and sends the machine to GRUB again.
+	ada.press(keyReset)
+	ada.sees(soon, "Reset bare-1")
+	ada.press(keyYes)
+	eventually(t, booting, "GRUB leaves the second boot to the disk", func() bool {
+		serial, err := os.ReadFile(bare.serial)
+		return err == nil && strings.Contains(string(serial), "Booting from disk")
+	})
+
 	server.stop(t)
-	ada.sees(5*time.Second, "the server is stopping")
+	ada.sees(soon, "the server is stopping")
 }
 
 type listed struct {
