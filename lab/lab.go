@@ -24,7 +24,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"provisioner/boot"
-	"provisioner/ipmi"
 	"provisioner/store"
 )
 
@@ -117,11 +116,6 @@ func New(cfg Config) (*Lab, error) {
 		l.publicURL = &url.URL{Scheme: "http", Host: "localhost"}
 	}
 	return l, nil
-}
-
-// dialRMCP is the BMC of a real machine.
-func dialRMCP(b store.BMC) (BMC, error) {
-	return rmcpBMC{ipmi.NewClient(ipmi.Config{Addr: b.Address, Username: b.Username, Password: b.Password})}, nil
 }
 
 // Run watches the machines and publishes what happens, until ctx ends. It

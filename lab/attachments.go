@@ -2,35 +2,11 @@ package lab
 
 import (
 	"context"
-	"io"
 	"time"
 
-	"provisioner/ipmi"
 	"provisioner/lab/console"
 	"provisioner/store"
 )
-
-// BMC is what the lab asks of a management controller. All calls may be made
-// at the same time and end with their context.
-type BMC interface {
-	Power(ctx context.Context) (ipmi.PowerState, error)
-	SetPower(ctx context.Context, action ipmi.PowerAction) error
-	SetBootDevice(ctx context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error
-	OpenSOL(ctx context.Context) (io.ReadWriteCloser, error)
-	// Close ends the session, so that the BMC keeps no room for it.
-	Close(ctx context.Context) error
-}
-
-// rmcpBMC is the BMC of a real machine.
-type rmcpBMC struct{ *ipmi.Client }
-
-func (b rmcpBMC) OpenSOL(ctx context.Context) (io.ReadWriteCloser, error) {
-	sol, err := b.Client.OpenSOL(ctx)
-	if err != nil {
-		return nil, err // a nil *ipmi.SOL in the interface would not be nil
-	}
-	return sol, nil
-}
 
 // attachment is a machine as this process is connected to it.
 type attachment struct {
@@ -98,7 +74,7 @@ func (l *Lab) attachMachines(ctx context.Context) error {
 		if old != nil {
 			old.stop()
 		}
-		l.attachLocked(w.machine, w.bmc, bmc)
+		l.attachLocked(w.machine, w.bmc, advised{bmc})
 		if running[w.machine.ID] {
 			l.holdConsoleLocked(w.machine.ID)
 		}

@@ -1,0 +1,78 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"provisioner/ipmi"
+	"provisioner/store"
+)
+
+// BMC is what the lab asks of a management controller. All calls may be made
+// at the same time and end with their context.
+type BMC interface {
+	Power(ctx context.Context) (ipmi.PowerState, error)
+	SetPower(ctx context.Context, action ipmi.PowerAction) error
+	SetBootDevice(ctx context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error
+	OpenSOL(ctx context.Context) (io.ReadWriteCloser, error)
+	// Close ends the session, so that the BMC keeps no room for it.
+	Close(ctx context.Context) error
+}
+
+// dialRMCP is the BMC of a real machine.
+func dialRMCP(b store.BMC) (BMC, error) {
+	return rmcpBMC{ipmi.NewClient(ipmi.Config{Addr: b.Address, Username: b.Username, Password: b.Password})}, nil
+}
+
+// rmcpBMC is a BMC that is reached over the network.
+type rmcpBMC struct{ *ipmi.Client }
+
+func (b rmcpBMC) OpenSOL(ctx context.Context) (io.ReadWriteCloser, error) {
+	sol, err := b.Client.OpenSOL(ctx)
+	if err != nil {
+		return nil, err // a nil *ipmi.SOL in the interface would not be nil
+	}
+	return sol, nil
+}
+
+// advised adds to what a BMC refuses what a person can do about it.
+type advised struct{ BMC }
+
+var bmcAdvice = []struct {
+	kind   error
+	advice string
+}{
+	{ipmi.ErrNoAnswer, "check that it has power and network, and that its address is right"},
+	{ipmi.ErrBadCredentials, "an admin can correct them: provisioner machine add NAME --bmc ADDRESS --bmc-user USER --bmc-password-file FILE"},
+	{ipmi.ErrProtocol, "check that a BMC has this address; its firmware may need an update"},
+	{ipmi.ErrSOLActive, "somebody else has its console open; close it there"},
+}
+
+func advise(err error) error {
+	for _, a := range bmcAdvice {
+		if errors.Is(err, a.kind) {
+			return fmt.Errorf("%w; %s", err, a.advice)
+		}
+	}
+	return err
+}
+
+func (a advised) Power(ctx context.Context) (ipmi.PowerState, error) {
+	state, err := a.BMC.Power(ctx)
+	return state, advise(err)
+}
+
+func (a advised) SetPower(ctx context.Context, action ipmi.PowerAction) error {
+	return advise(a.BMC.SetPower(ctx, action))
+}
+
+func (a advised) SetBootDevice(ctx context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error {
+	return advise(a.BMC.SetBootDevice(ctx, device, options))
+}
+
+func (a advised) OpenSOL(ctx context.Context) (io.ReadWriteCloser, error) {
+	stream, err := a.BMC.OpenSOL(ctx)
+	return stream, advise(err)
+}
