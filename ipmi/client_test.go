@@ -277,11 +277,11 @@ func TestUnusedSessionIsGivenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := len(w.sentTimes())
-		time.Sleep(44 * time.Second)
+		pass(44 * time.Second)
 		if n := len(w.sentTimes()); n != before {
 			t.Errorf("%d packets while idle, want none", n-before)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if n := len(w.sentTimes()); n != before+1 {
 			t.Errorf("%d packets after 45s, want one Close Session", n-before)
 		}

@@ -275,7 +275,7 @@ func (s *session) noAnswer() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.trouble != 0 {
-		return fmt.Errorf("%w in %v (%v)", ErrNoAnswer, s.timeout, s.trouble)
+		return fmt.Errorf("%w in %v (%w)", ErrNoAnswer, s.timeout, s.trouble)
 	}
 	return fmt.Errorf("%w in %v", ErrNoAnswer, s.timeout)
 }

@@ -153,7 +153,9 @@ func (l *SOL) start(seq uint32, inboundSize int) error {
 }
 
 // jitter returns d give or take a sixth.
-func jitter(d time.Duration) time.Duration { return d - d/6 + rand.N(d/3) }
+func jitter(d time.Duration) time.Duration {
+	return d - d/6 + rand.N(d/3) //nolint:gosec // it need not be unguessable
+}
 
 // deactivate ends the BMC's SOL payload, whosever it is (IPMI v2.0 §24.2).
 func (l *SOL) deactivate(ctx context.Context) error {

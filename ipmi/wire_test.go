@@ -39,6 +39,9 @@ type datagram struct {
 	data []byte
 }
 
+// pass lets time go by, which in a bubble of testing/synctest is no waiting.
+func pass(d time.Duration) { <-time.After(d) }
+
 type name string
 
 func (name) Network() string  { return "memory" }

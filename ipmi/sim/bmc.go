@@ -67,7 +67,7 @@ func New(username, password string, hw Hardware, opts ...Option) *BMC {
 	core := bmc.New(info, guid, &board{chassis: chassis{hw: hw}, serial: serial}, bmc.WithClock(pollClock{serial}))
 	// Retransmit often rather than lose console output on a bad network
 	// (IPMI v2.0 Table 26-5, parameter 4: 7 retries, 100 ms apart).
-	core.SOL.Config().SetParam(4, []byte{7, 10})
+	_ = core.SOL.Config().SetParam(4, []byte{7, 10})
 
 	const userID, lanChannel = 2, 1
 	_ = core.Users.Upsert(userID, func(u *bmc.User) error {
