@@ -140,7 +140,7 @@ func (c *Client) Close(ctx context.Context) error {
 	if sol := s.console(); sol != nil && sol.end(ErrClosed) {
 		_ = sol.deactivate(ctx) // the end of the session does it too, on most BMCs
 	}
-	s.bid(ctx, ErrClosed)
+	s.close(ctx, ErrClosed)
 	return nil
 }
 
@@ -267,7 +267,7 @@ func (c *Client) open(ctx context.Context, first terms, since time.Time) (*sessi
 		return nil, first, err
 	}
 	if err := s.raise(ctx, t.level); err != nil {
-		s.bid(ctx, err)
+		s.close(ctx, err)
 		return nil, first, err
 	}
 	return s, t, nil
@@ -303,5 +303,5 @@ func (c *Client) giveBack(s *session) {
 	c.current = nil
 	c.idle = nil
 	c.mu.Unlock()
-	s.bid(c.life, ErrClosed)
+	s.close(c.life, ErrClosed)
 }

@@ -115,10 +115,10 @@ func (s *session) console() *SOL {
 	return s.sol
 }
 
-// bid tells the BMC that the session is over (IPMI v2.0 §22.19), so that it
+// close tells the BMC that the session is over (IPMI v2.0 §22.19), so that it
 // keeps no slot for it, and ends it with err. It waits for the BMC's consent
 // for two seconds at most; with ctx over, it tells and does not wait.
-func (s *session) bid(ctx context.Context, err error) {
+func (s *session) close(ctx context.Context, err error) {
 	_, _ = s.do(ctx, &app.CloseSessionRequest{SessionID: s.bmcID}, min(farewell, s.timeout))
 	s.end(err)
 	<-s.readDone

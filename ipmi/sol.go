@@ -113,6 +113,9 @@ func (l *SOL) activate(ctx context.Context, patience time.Duration) error {
 	}
 	switch {
 	case err != nil:
+		if ctx.Err() != nil {
+			_ = l.deactivate(ctx) // the BMC may have agreed meanwhile; this waits for nothing
+		}
 		return err
 	case r.code == uint8(types.CodeActivatePayloadAlreadyActive):
 		return fmt.Errorf("%w: another client took it back at once", ErrSOLActive)
