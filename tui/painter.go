@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,7 +56,9 @@ func newPainter(out io.Writer, env []string, profile colorprofile.Profile) *pain
 	p.renderer = uv.NewTerminalRenderer(&p.pending, env)
 	p.renderer.SetColorProfile(profile)
 	p.renderer.SetWidthMethod(widths)
-	p.renderer.SetScrollOptim(true)
+	// Scrolling would move lines that draw leaves alone since they are the same
+	// in both frames.
+	p.renderer.SetScrollOptim(false)
 	p.renderer.SetTabStops(-1)
 	return p
 }
@@ -140,20 +143,26 @@ func (p *painter) finish(patience time.Duration) {
 // draw has the renderer write what differs between the frame and the one
 // before it.
 func (p *painter) draw(f frame) {
+	all := f.overlay != p.shown.overlay || f.overlay != "" // what changes below it must not be drawn over it
 	if f.width != p.buffer.Width() || f.height != p.buffer.Height() {
 		p.buffer.Touched = nil
 		p.buffer.Resize(f.width, f.height)
 		p.renderer.Resize(f.width, f.height)
 		p.renderer.Erase()
+		all = true
 	}
-	bounds := p.buffer.Bounds()
-	p.buffer.Clear()
-	uv.NewStyledString(f.content).Draw(p.buffer, bounds)
-	if f.overlay != "" {
+	was, is := strings.Split(p.shown.content, "\n"), strings.Split(f.content, "\n")
+	is = append(is, make([]string, max(0, f.height-len(is)))...)
+	for y := range f.height {
+		if all || y >= len(was) || was[y] != is[y] {
+			uv.NewStyledString(is[y]).Draw(p.buffer, uv.Rect(0, y, f.width, 1))
+		}
+	}
+	if all && f.overlay != "" {
 		overlay := uv.NewStyledString(f.overlay)
 		w, h := overlay.WcWidth(), overlay.Height()
 		area := uv.Rect(max(0, (f.width-w)/2), max(0, (f.height-h)/2), w, h)
-		overlay.Draw(p.buffer, area.Intersect(bounds))
+		overlay.Draw(p.buffer, area.Intersect(p.buffer.Bounds()))
 	}
 	if p.shown.cursorVisible {
 		// Else it would be seen flying around.

@@ -175,7 +175,7 @@ type View struct {
 func (t *Terminal) View(width, height int) View {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	width, height = min(width, Columns), min(height, Rows)
+	width, height = min(max(width, 0), Columns), min(max(height, 0), Rows)
 	cursor := t.screen.CursorPosition()
 	left := max(0, cursor.X-width+1)
 	top := max(0, cursor.Y-height+1)

@@ -1,0 +1,84 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	tea "charm.land/bubbletea/v2"
+	uv "github.com/charmbracelet/ultraviolet"
+
+	"provisioner/lab"
+	consoles "provisioner/lab/console"
+	"provisioner/store"
+)
+
+// FuzzScreens types anything and has machines print and be called anything, in
+// a window of any size. Nothing may panic, and nothing may be wider or higher
+// than the window.
+func FuzzScreens(f *testing.F) {
+	f.Add([]byte("jjt\x1b[B/arm\r?q"), []byte("login: \x1b[31mroot\x1b[0m"), "ampere-01", uint16(80), uint16(24))
+	f.Add([]byte("\rc\x03\x1bOP\x1d\x1bzz"), []byte("\x1b[999999999b\x1b[99;99H\x1b[?1049h"), "日本語日本語日本語", uint16(140), uint16(40))
+	f.Add([]byte("\rp\r\r\x1b[200~quiet\nsplash\x1b[201~\t\t\ry"), []byte("\x1b[6n\u009b\u202e"), "\x1b]0;x\a", uint16(41), uint16(11))
+	f.Add([]byte("rnm\rfyx\x1by"), []byte("e\u0301\u0301👨‍👩‍👧"), "👨‍👩‍👧\u200b\u0301", uint16(20), uint16(5))
+
+	a0 := lab.Actor{User: store.User{ID: 7, Name: "grace"}}
+	l := newSite(f).lab
+	f.Fuzz(func(t *testing.T, keys, output []byte, name string, width, height uint16) {
+		a := newApp(t.Context(), Config{Lab: l, Actor: a0, Site: name, Now: pi}, newPainter(io.Discard, nil, 0))
+		defer a.close()
+		m := lab.Machine{Power: lab.Power{State: lab.PowerUnknown, Problem: name, At: pi()}}
+		m.Name, m.Arch, m.State = name, "amd64", store.StateProvisioning
+		m.Holders = []store.Holder{{UserID: 7, User: "grace", Reason: name, Since: pi()}}
+		detail := lab.MachineDetail{
+			Machine: m, Kernel: name, Run: &store.Run{State: store.RunRunning, Stage: name, Error: name},
+			Interfaces: []store.Interface{{MAC: name, Identifier: name}},
+		}
+		other := m
+		other.Name, other.Holders = "zz-"+name, nil
+		machine := consoles.New(func(context.Context) (io.ReadWriteCloser, error) { return nil, errors.New(name) })
+		defer machine.Close()
+
+		a.Update(tea.WindowSizeMsg{Width: int(width), Height: int(height)})
+		d := a.screens[0].(*dashboard)
+		a.Update(reply{d, machinesMsg{rows: []row{d.newRow(m, detail.Run), d.newRow(other, nil)}}})
+		var decoder uv.EventDecoder
+		for len(keys) > 0 {
+			n, event := decoder.Decode(keys)
+			keys = keys[max(1, n):]
+			if k, ok := event.(uv.KeyPressEvent); ok {
+				a.Update(tea.KeyPressMsg(k))
+			}
+			switch s := a.top().(type) {
+			case *machinePage:
+				if !s.loaded {
+					a.Update(reply{s, detailMsg{detail: detail, events: []store.Event{{At: pi(), Kind: name, Detail: name, User: name}}}})
+					a.Update(reply{s, consoleOpenedMsg{viewer: machine.View()}})
+					_, _ = s.pane.terminal.Write(output)
+					a.Update(reply{s, consoleOutputMsg{from: s.pane.viewer, skipped: 3, status: &consoles.Status{State: consoles.Lost, Err: errors.New(name)}}})
+				}
+				a.Update(tea.PasteMsg{Content: name})
+			case *provisionForm:
+				if !s.loaded {
+					a.Update(reply{s, choicesMsg{images: []store.Image{
+						{Name: name, Type: store.ImageKernel, Arch: "amd64"}, {Name: "b" + name, Type: store.ImageInitrd, Arch: "amd64"},
+					}, err: nil}})
+				}
+				a.Update(reply{s, provisionedMsg{errors.New(name)}})
+			}
+			frame := a.frame()
+			a.paint.draw(frame)
+			lines := strings.Split(frame.content, "\n")
+			if len(lines) > max(1, frame.height) {
+				t.Fatalf("%d lines in a window of %d:\n%s", len(lines), frame.height, frame.content)
+			}
+			for _, line := range lines {
+				if w := widths.StringWidth(line); w > frame.width {
+					t.Fatalf("a line has %d cells in a window of %d: %q", w, frame.width, line)
+				}
+			}
+		}
+	})
+}
