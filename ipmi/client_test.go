@@ -162,6 +162,22 @@ func TestDeadBMCIsGivenUpAfterFiveSeconds(t *testing.T) {
 	})
 }
 
+func TestErrorTellsWhatTheNetworkSaid(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := conn.LocalAddr().String()
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, ipmi.Config{Addr: addr, Timeout: 200 * time.Millisecond})
+	_, err = c.Power(t.Context())
+	if !errors.Is(err, ipmi.ErrNoAnswer) || !strings.HasSuffix(err.Error(), "no answer in 200ms (connection refused)") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestCallersShareOneHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
