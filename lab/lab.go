@@ -138,7 +138,7 @@ func (l *Lab) Run(ctx context.Context) error {
 		return wrap(err, "start the lab")
 	}
 	group.Go(func() error { return l.feed(groupCtx, last) })
-	group.Go(func() error { return l.endOverdueRuns(groupCtx) })
+	group.Go(func() error { return l.housekeep(groupCtx) })
 	err = group.Wait()
 	l.detachAll()
 	if errors.Is(err, context.Canceled) {

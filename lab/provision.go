@@ -227,38 +227,3 @@ func (l *Lab) endRun(ctx context.Context, tx *store.Tx, actor Actor, m store.Mac
 	}
 	return l.record(ctx, tx, actor, store.Event{Kind: EventProvisionEnded, Machine: m.Name, RunID: run.ID, Detail: detail})
 }
-
-// endOverdueRuns ends runs that have not phoned home in their term, until ctx ends.
-func (l *Lab) endOverdueRuns(ctx context.Context) error {
-	ticker := time.NewTicker(time.Minute)
-	defer ticker.Stop()
-	for {
-		err := l.write(ctx, func(tx *store.Tx) error {
-			runs, err := tx.RunningRuns(ctx)
-			if err != nil {
-				return err
-			}
-			for _, run := range runs {
-				if l.now().Sub(run.StartedAt) <= runTerm {
-					continue
-				}
-				m := store.Machine{ID: run.MachineID}
-				if err := l.endRun(ctx, tx, clockActor, m, run, store.RunFailed, "no phone-home in "+runTerm.String()); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil && ctx.Err() == nil {
-			l.log.Error("overdue runs could not be ended", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// clockActor ends what nobody ended.
-var clockActor = Actor{User: store.User{Name: "provisioner", Role: store.RoleAdmin}, Via: "clock"}

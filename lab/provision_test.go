@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -217,6 +218,32 @@ func TestAddressesOfARunExpire(t *testing.T) {
 	_, err := f.Preseed(t.Context(), token, "")
 	f.refused(err, lab.NotFound)
 	f.refused(f.PhoneHome(t.Context(), token, ""), lab.NotFound)
+}
+
+func TestRunThatNeverPhonesHomeHasFailedAfterADay(t *testing.T) {
+	f := newFixture(t)
+	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
+	f.provision()
+	tomorrow := f.clock().Add(25 * time.Hour)
+	later, err := lab.New(lab.Config{ // the server, started again the next day
+		Store: f.db, DataDir: f.dir, Now: func() time.Time { return tomorrow },
+		NewBMC: func(store.BMC) (lab.BMC, error) { return &fakeBMC{}, nil },
+	})
+	f.must(err)
+	subscription := later.Subscribe()
+	defer subscription.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- later.Run(ctx) }() // ends with cancel, below
+	for f.machine("web-01").Run.State == store.RunRunning {
+		_, _, err := subscription.Next(t.Context())
+		f.must(err)
+	}
+	cancel()
+	f.must(errors.Join(<-ended, later.Close()))
+	if m := f.machine("web-01"); m.Run.State != store.RunFailed || !strings.Contains(m.Run.Error, "no phone-home") || m.State != store.StateError || m.NetbootEnabled {
+		t.Errorf("machine: %+v, run %+v", m.Machine, m.Run)
+	}
 }
 
 func TestBootFilesStayInsideTheirFolder(t *testing.T) {

@@ -3,15 +3,31 @@ package lab
 import (
 	"context"
 	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"provisioner/store"
 )
+
+// maxReason is how long a reason may be, in bytes.
+const maxReason = 140
+
+func checkReason(reason string) error {
+	if len(reason) > maxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl) {
+		return fail(Invalid, "a reason is one line of at most %d bytes", maxReason)
+	}
+	return nil
+}
 
 // Reserve makes the actor the holder of a machine that nobody holds. Of two
 // callers at the same time one gets it and the other learns who did.
 func (l *Lab) Reserve(ctx context.Context, actor Actor, name, reason string) error {
 	if actor.User.ID == 0 {
 		return fail(Denied, "reserve %s: a command on the server has no account that could hold it", name)
+	}
+	if err := checkReason(reason); err != nil {
+		return wrap(err, "reserve %s", name)
 	}
 	err := l.write(ctx, func(tx *store.Tx) error {
 		m, err := tx.Machine(ctx, name)
@@ -37,6 +53,9 @@ func (l *Lab) Reserve(ctx context.Context, actor Actor, name, reason string) err
 func (l *Lab) Assign(ctx context.Context, actor Actor, name, user, reason string) error {
 	if !actor.IsAdmin() {
 		return fail(Denied, "assign %s to %s: only an admin may", name, user)
+	}
+	if err := checkReason(reason); err != nil {
+		return wrap(err, "assign %s to %s", name, user)
 	}
 	err := l.write(ctx, func(tx *store.Tx) error {
 		m, err := tx.Machine(ctx, name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -222,6 +223,9 @@ func TestBadNamesAndAddressesAreRefused(t *testing.T) {
 	f.refused(f.AddUser(t.Context(), f.admin, "Bad Name", false, nil), lab.Invalid, "user name")
 	f.refused(f.AddUser(t.Context(), f.admin, "ada", false, nil), lab.Conflict, "already")
 	f.refused(f.AddPreseed(t.Context(), f.ada, lab.NewPreseed{Name: "bad", Type: "preseed", Content: "{% if %}"}), lab.Invalid, "Syntax error")
+	for _, reason := range []string{strings.Repeat("x", 141), "two\nlines", "\x1b[2J", "\xff"} {
+		f.refused(f.Reserve(t.Context(), f.ada, "web-01", reason), lab.Invalid, "one line of at most 140 bytes")
+	}
 	if _, err := f.Login(t.Context(), "ada", "SHA256:grace", ""); lab.CodeOf(err) != lab.Denied {
 		t.Errorf("log-in with another's key: %v", err)
 	}

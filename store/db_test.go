@@ -318,3 +318,37 @@ func TestDiscoveredAddressesAreBounded(t *testing.T) {
 		t.Errorf("%d addresses are left, %d of them of the 10 newest (%v)", all, newest, err)
 	}
 }
+
+func TestOldEventsAreForgottenAndNewOnesKept(t *testing.T) {
+	db, _ := open(t)
+	old := func() (found bool) {
+		err := db.Read(t.Context(), func(tx *store.Tx) (err error) {
+			found, err = tx.HasEventsBefore(t.Context(), noon)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if old() {
+		t.Error("an empty database has old events")
+	}
+	write(t, db, func(ctx context.Context, tx *store.Tx) error {
+		return errors.Join(
+			tx.AddEvent(ctx, store.Event{At: noon.Add(-time.Hour), Kind: "old"}),
+			tx.AddEvent(ctx, store.Event{At: noon, Kind: "new", Machine: "web-01"}))
+	})
+	if !old() {
+		t.Error("the old event is not seen")
+	}
+	write(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.ForgetEvents(ctx, noon) })
+	var left []store.Event
+	err := db.Read(t.Context(), func(tx *store.Tx) (err error) {
+		left, err = tx.EventsAfter(t.Context(), 0, 10)
+		return err
+	})
+	if err != nil || len(left) != 1 || left[0].Kind != "new" || old() {
+		t.Errorf("left: %+v, %v", left, err)
+	}
+}

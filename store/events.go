@@ -50,6 +50,22 @@ func (tx *Tx) MachineEvents(ctx context.Context, machine string, limit int) ([]E
 	return all(ctx, tx, scanEvent, selectEvent+`WHERE machine = ? ORDER BY id DESC LIMIT ?`, machine, limit)
 }
 
+// HasEventsBefore reports whether there are events older than that.
+func (tx *Tx) HasEventsBefore(ctx context.Context, at time.Time) (found bool, err error) {
+	// Ids and times grow together: the first row tells.
+	err = tx.tx.QueryRowContext(ctx, `SELECT coalesce((SELECT at FROM events ORDER BY id LIMIT 1) < ?, 0)`, millis(at)).Scan(&found)
+	return found, plain(err)
+}
+
+// ForgetEvents removes a share of the events that are older than that, small
+// enough to hold up no other writer.
+func (tx *Tx) ForgetEvents(ctx context.Context, at time.Time) error {
+	const share = 1000
+	_, err := tx.tx.ExecContext(ctx, `DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?) AND at < ?`,
+		share, millis(at))
+	return plain(err)
+}
+
 // AuditEntry says who did what.
 type AuditEntry struct {
 	At      time.Time
