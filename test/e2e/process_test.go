@@ -43,7 +43,7 @@ func start(t *testing.T, dir, log, program string, args ...string) (*exec.Cmd, <
 // run runs a program to its end and returns what it printed.
 func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	var stderr strings.Builder

@@ -36,7 +36,7 @@ func startProduct(t *testing.T) *product {
 		"--ssh-addr", serverIP+":"+sshPort, "--http-addr", serverIP+":8080", "--tftp-addr", serverIP+":69",
 		"--public-url", "http://"+serverIP+":8080/")
 	for _, port := range []string{sshPort, "8080"} {
-		eventually(t, 15*time.Second, "the server listens on port "+port, func() bool {
+		eventually(t, soon, "the server listens on port "+port, func() bool {
 			select {
 			case <-p.ended:
 				t.Fatal("the server has ended")

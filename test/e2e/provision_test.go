@@ -23,8 +23,8 @@ const (
 )
 
 const (
-	soon    = 10 * time.Second // for what takes a moment, on a machine that is busy
-	booting = 3 * time.Minute  // for what takes half a minute where nothing else runs
+	soon    = 30 * time.Second // for what takes a moment where nothing else runs
+	booting = 4 * time.Minute  // for what takes half a minute there
 )
 
 // TestProvision takes a bare machine, boots it from the network, works on its console, and boots it from disk, all in the
