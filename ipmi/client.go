@@ -75,7 +75,7 @@ type opening struct {
 	err  error // nil when the waiters shall look for themselves
 }
 
-// NewClient does no I/O; what is wrong with cfg is the first call's error.
+// NewClient does no I/O. What Check says of cfg is the first call's error, too.
 func NewClient(cfg Config) *Client {
 	cfg.Addr = withPort(cfg.Addr)
 	if cfg.Dial == nil {
@@ -88,7 +88,7 @@ func NewClient(cfg Config) *Client {
 	}
 	c := &Client{
 		cfg:     cfg,
-		invalid: cfg.check(),
+		invalid: cfg.Check(),
 		terms:   terms{suite: suites[0], level: types.PrivilegeLevelAdministrator},
 	}
 	c.life, c.kill = context.WithCancelCause(context.Background())
@@ -106,7 +106,9 @@ func withPort(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-func (cfg *Config) check() error {
+// Check says what is wrong with a name, a password or a key before any BMC is
+// asked. Each of its errors is ErrBadCredentials.
+func (cfg *Config) Check() error {
 	switch {
 	case len(cfg.Username) > maxUsername:
 		return fmt.Errorf("%w: the user name has %d bytes, IPMI allows %d", ErrBadCredentials, len(cfg.Username), maxUsername)

@@ -46,6 +46,7 @@ type session struct {
 	bmcID     uint32               // the BMC's, on what we send
 	keys      atomic.Pointer[keys] // nil until the handshake is through
 	heard     atomic.Uint64        // authentic packets received
+	rubbish   atomic.Uint64        // packets received that no BMC of ours can have sent
 
 	sendMu sync.Mutex
 	outSeq uint32
@@ -149,8 +150,10 @@ func (s *session) receive(pkt []byte) {
 	err := s.sort(pkt)
 	switch {
 	case errors.Is(err, errMalformed):
+		s.rubbish.Add(1)
 		s.stats.malformed.Add(1)
 	case errors.Is(err, errForged):
+		s.rubbish.Add(1)
 		s.stats.forged.Add(1)
 	case errors.Is(err, errReplayed):
 		s.stats.replayed.Add(1)
@@ -274,6 +277,9 @@ func (s *session) note(errno syscall.Errno) {
 func (s *session) noAnswer() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n := s.rubbish.Load(); n > 0 {
+		return fmt.Errorf("%w in %v, only %d packets that make no sense", ErrNoAnswer, s.timeout, n)
+	}
 	if s.trouble != 0 {
 		return fmt.Errorf("%w in %v (%w)", ErrNoAnswer, s.timeout, s.trouble)
 	}

@@ -23,7 +23,11 @@ type BMC interface {
 
 // dialRMCP is the BMC of a real machine.
 func dialRMCP(b store.BMC) (BMC, error) {
-	return rmcpBMC{ipmi.NewClient(ipmi.Config{Addr: b.Address, Username: b.Username, Password: b.Password})}, nil
+	cfg := ipmi.Config{Addr: b.Address, Username: b.Username, Password: b.Password}
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	return rmcpBMC{ipmi.NewClient(cfg)}, nil
 }
 
 // rmcpBMC is a BMC that is reached over the network.
