@@ -147,6 +147,10 @@ func (h *dhcpHandler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		http.Error(w, ErrUnknownMAC.Error(), http.StatusNotFound)
 		return
 	}
+	if r.Context().Err() != nil {
+		h.logger.DebugContext(r.Context(), "DHCP server left before its answer", "request", r.URL.Path)
+		return
+	}
 	h.logger.ErrorContext(r.Context(), "DHCP hook failed", "request", r.URL.Path, "error", err)
 	http.Error(w, "internal error", http.StatusInternalServerError)
 }

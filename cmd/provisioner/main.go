@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,7 +46,11 @@ func main() {
 	)
 	parsed, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
-	if err := parsed.Run(); err != nil {
+	err = parsed.Run()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return // it was asked to end, in the middle of something
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "provisioner: %s\n", err)
 		os.Exit(1)
 	}

@@ -44,7 +44,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 }
 
 // serve runs the product until ctx ends. prepare, where there is one, is
-// called when the ports are taken and nothing is served yet.
+// called once machines are served, and before people are told how to get in.
 func serve(ctx context.Context, addrs listen, dataDir string, prepare func(context.Context, *lab.Lab, *server.Server) error) (err error) {
 	log := newLogger(addrs.LogLevel)
 	db, unlock, err := openData(ctx, dataDir, true)
@@ -69,14 +69,6 @@ func serve(ctx context.Context, addrs listen, dataDir string, prepare func(conte
 	if err != nil {
 		return err
 	}
-	if prepare != nil {
-		if err := prepare(ctx, l, s); err != nil {
-			return err
-		}
-	}
-	if err := greet(ctx, l, s, publicURL); err != nil {
-		return err
-	}
 
 	// The lab ends after the server: sessions are told that the server stops,
 	// before their consoles go away.
@@ -87,6 +79,14 @@ func serve(ctx context.Context, addrs listen, dataDir string, prepare func(conte
 		return s.Serve(groupCtx)
 	})
 	group.Go(func() error { return l.Run(labCtx) })
+	group.Go(func() error {
+		if prepare != nil {
+			if err := prepare(groupCtx, l, s); err != nil {
+				return err
+			}
+		}
+		return greet(groupCtx, l, s, publicURL)
+	})
 	return group.Wait()
 }
 
