@@ -176,7 +176,7 @@ func (d *dashboard) newRow(m lab.Machine, run *store.Run) row {
 	if run != nil && run.State == store.RunRunning {
 		r.stage = run.Stage
 	}
-	r.search = strings.ToLower(strings.Join([]string{m.Name, m.Arch, string(m.Power.State), stateText(r), d.holders(m)}, " "))
+	r.search = strings.ToLower(strings.Join([]string{m.Name, m.Arch, string(m.Power.State), string(m.State), stateText(r), d.holders(m)}, " "))
 	return r
 }
 

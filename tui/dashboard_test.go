@@ -1,6 +1,9 @@
 package tui
 
 import (
+	"errors"
+	"regexp"
+	"strings"
 	"testing"
 
 	"provisioner/lab"
@@ -31,5 +34,59 @@ func TestDashboardShowsAllMachines(t *testing.T) {
 			p.awaits("thunderx-01", "enter open")
 			p.golden(size.name)
 		})
+	}
+}
+
+func TestDashboardShowsHowFarARunIs(t *testing.T) {
+	s, grace := provisionable(t)
+	p := s.sit(s.user("ada", false), 140, 40)
+	p.awaits("thunderx-01")
+	s.must(s.lab.Provision(t.Context(), grace, "amd-rome-01", lab.ProvisionRequest{
+		Kernel: "debian-12 kernel", Initrd: "debian-12 initrd", Options: "console=ttyS0,115200", Preseed: "minimal",
+	}))
+	p.awaits("▶ waiting for the machine")
+	p.golden("provisioning-140x40")
+	again := s.sit(s.user("ada", false), 140, 40)
+	again.awaits("▶ waiting for the machine")
+	page := s.sit(grace, 80, 24)
+	page.awaits("▶ waiting for the machine")
+	page.press(enterKey)
+	page.awaits("▶ waiting for the machine", "● live")
+	page.golden("running-80x24")
+	s.must(s.lab.EndRun(t.Context(), grace, "amd-rome-01"))
+	p.awaits("ready", "!waiting")
+	page.awaits("✓ done", "ready")
+}
+
+func TestNothingOthersHaveWrittenReachesTheTerminalAsControl(t *testing.T) {
+	s, grace, _ := westLab(t)
+	evil := "\x1b]0;owned\x07\x1b[2J\u202e\u009b5n\r\nreason"
+	s.machine("xevil", "amd64", func(b *fakeBMC) { b.dead = errors.New(evil) })
+	s.must(s.lab.Reserve(t.Context(), grace, "xevil", ""))
+	p := s.sit(grace, 140, 40)
+	p.awaits("xevil")
+	p.press("G", enterKey)
+	p.awaits("]0;owned[2J5n  reason", "lost: ]0;owned")
+	p.press("o")
+	p.awaits("✗ power on xevil")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, bad := range []string{"\x1b]", "\u202e", "\u009b", "\x1b[5n"} {
+		if strings.Contains(p.raw.String(), bad) {
+			t.Errorf("the terminal was sent %q", bad)
+		}
+	}
+}
+
+func TestNoColorSendsNone(t *testing.T) {
+	s, grace, _ := westLab(t)
+	for _, env := range [][]string{{"TERM=xterm-256color", "NO_COLOR=1"}, {"TERM=dumb"}, {}} {
+		p := s.sitWith(grace, 80, 24, env)
+		p.awaits("thunderx-01", "› amd-rome-01")
+		p.mu.Lock()
+		if colour := regexp.MustCompile(`\x1b\[([0-9;]*;)?(3[0-7]|4[0-7]|9[0-7])m`).Find(p.raw.Bytes()); colour != nil {
+			t.Errorf("%v: the terminal was sent %q", env, colour)
+		}
+		p.mu.Unlock()
 	}
 }

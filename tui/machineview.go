@@ -3,6 +3,8 @@ package tui
 import (
 	"time"
 
+	"charm.land/lipgloss/v2"
+
 	"provisioner/store"
 	"provisioner/tui/console"
 )
@@ -10,6 +12,7 @@ import (
 const (
 	wideWidth    = 120                 // from here on the console is beside the details
 	consoleWidth = console.Columns + 4 // with its border
+	pairedWidth  = 70                  // from here on two short facts share a line
 	labelWidth   = 10
 )
 
@@ -66,34 +69,24 @@ func (p *machinePage) facts(width int) []string {
 		return []string{"Reading ..."}
 	}
 	d, t := p.detail, p.theme
-	var lines []string
-	add := func(label, value string) {
-		lines = append(lines, t.dim.Render(fit(label, labelWidth))+cut(value, width-labelWidth))
-	}
-	addWrapped := func(label, value string, limit int, render func(...string) string) {
-		for _, line := range wrapped(clean(value), width-labelWidth, limit) {
-			add(label, render(line))
-			label = ""
-		}
-	}
+	f := facts{theme: t, width: width, paired: width >= pairedWidth}
 
 	power := t.power(d.Power)
 	if !d.Power.At.IsZero() {
 		power += t.dim.Render("  as of " + p.clock(d.Power.At))
 	}
-	add("Power", power)
-	addWrapped("", d.Power.Problem, 4, t.bad.Render)
-
-	add("State", t.state(row{Machine: d.Machine}))
+	f.short("Power", power)
+	f.short("State", t.state(row{Machine: d.Machine}))
+	f.text("", d.Power.Problem, 4, t.bad)
 	if run := d.Run; run != nil {
-		add("Run", p.runText(*run))
+		f.line("Run", p.runText(*run))
 		if run.State != store.RunDone {
-			addWrapped("", run.Error, 5, t.bad.Render)
+			f.text("", run.Error, 5, t.bad)
 		}
 	}
 
 	if len(d.Holders) == 0 {
-		add("Held by", t.dim.Render("nobody"))
+		f.line("Held by", t.dim.Render("nobody"))
 	}
 	for i, h := range d.Holders {
 		label, who := "Held by", clean(h.User)
@@ -103,28 +96,66 @@ func (p *machinePage) facts(width int) []string {
 		if h.UserID == p.actor.User.ID {
 			who = t.mine.Render("you")
 		}
-		text := who + t.dim.Render(" since "+p.clock(h.Since))
-		if h.Reason != "" {
-			text += "  " + clean(h.Reason)
-		}
-		add(label, text)
+		f.line(label, who+t.dim.Render(" since "+p.clock(h.Since))+"  "+clean(h.Reason))
 	}
 
-	add("Machine", d.Arch+" "+d.Subarch)
+	f.short("Machine", d.Arch+" "+d.Subarch)
 	for i, n := range d.Interfaces {
 		label := "MAC"
 		if i > 0 {
 			label = ""
 		}
-		add(label, clean(n.MAC)+"  "+t.dim.Render(clean(n.Identifier)))
+		f.short(label, clean(n.MAC)+"  "+t.dim.Render(clean(n.Identifier)))
 	}
 	if d.Kernel != "" {
-		add("Kernel", clean(d.Kernel))
-		add("Initrd", t.orNone(clean(d.Initrd)))
-		addWrapped("Options", d.KernelOptions, 3, t.plain.Render)
-		add("Preseed", t.orNone(clean(d.Preseed)))
+		f.short("Kernel", clean(d.Kernel))
+		f.short("Initrd", t.orNone(clean(d.Initrd)))
+		f.short("Preseed", t.orNone(clean(d.Preseed)))
+		f.text("Options", d.KernelOptions, 3, t.plain)
 	}
-	return lines
+	return f.lines
+}
+
+// facts lays out labels and values. Where there is room, two short ones share
+// a line.
+type facts struct {
+	theme  *theme
+	width  int
+	paired bool
+	lines  []string
+	half   bool // the last line has room for a second one
+}
+
+func (f *facts) line(label, value string) {
+	f.lines = append(f.lines, f.cell(label, value, f.width))
+	f.half = false
+}
+
+func (f *facts) short(label, value string) {
+	half := (f.width - 2) / 2
+	switch {
+	case !f.paired:
+		f.line(label, value)
+	case f.half:
+		last := len(f.lines) - 1
+		f.lines[last] = fit(f.lines[last], half) + "  " + f.cell(label, value, half)
+		f.half = false
+	default:
+		f.lines = append(f.lines, f.cell(label, value, half))
+		f.half = true
+	}
+}
+
+// text is a value that may need several lines.
+func (f *facts) text(label, value string, limit int, style lipgloss.Style) {
+	for _, line := range wrapped(clean(value), f.width-labelWidth, limit) {
+		f.line(label, style.Render(line))
+		label = ""
+	}
+}
+
+func (f *facts) cell(label, value string, width int) string {
+	return f.theme.dim.Render(fit(label, labelWidth)) + cut(value, width-labelWidth)
 }
 
 func (p *machinePage) runText(run store.Run) string {

@@ -225,6 +225,11 @@ type seat struct {
 // sit opens the dashboard for somebody.
 func (s *site) sit(actor lab.Actor, width, height int) *seat {
 	s.t.Helper()
+	return s.sitWith(actor, width, height, []string{"TERM=xterm-256color"})
+}
+
+func (s *site) sitWith(actor lab.Actor, width, height int, env []string) *seat {
+	s.t.Helper()
 	in, keys := io.Pipe()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &seat{
@@ -236,7 +241,7 @@ func (s *site) sit(actor lab.Actor, width, height int) *seat {
 	go func() {
 		defer close(p.done)
 		p.err = Run(ctx, Config{Lab: s.lab, Actor: actor, Site: "lab-west", Now: pi}, Terminal{
-			In: in, Out: p, Width: width, Height: height, Resize: p.resize, Env: []string{"TERM=xterm-256color"},
+			In: in, Out: p, Width: width, Height: height, Resize: p.resize, Env: env,
 		})
 	}()
 	s.t.Cleanup(func() {

@@ -20,15 +20,14 @@ const columnGap = 2
 // columnsFor divides the width of a window.
 func (d *dashboard) columnsFor(width int) columns {
 	c := columns{name: 8, arch: 5, power: 9, state: 12}
-	stage := false
 	for _, r := range d.rows {
 		c.name = max(c.name, widths.StringWidth(r.Name))
-		stage = stage || r.stage != ""
+		if r.stage != "" {
+			c.state = max(c.state, widths.StringWidth(stateText(r)))
+		}
 	}
 	c.name = min(c.name, max(12, width/3))
-	if stage && width >= 100 {
-		c.state = 38
-	}
+	c.state = min(c.state, max(12, width/3))
 	if width < 60 {
 		c.arch = 0
 	}
@@ -174,7 +173,7 @@ func (t *theme) power(p lab.Power) string {
 
 func stateText(r row) string {
 	if r.stage != "" {
-		return string(r.State) + ": " + clean(r.stage)
+		return "▶ " + clean(r.stage)
 	}
 	return string(r.State)
 }
