@@ -23,6 +23,9 @@ const (
 // claim asks the first admin for the code that the server printed at its start.
 func (s *Server) claim(ctx context.Context, sess ssh.Session, t *terminal, key lab.PublicKey, remote string) (lab.Actor, error) {
 	out := t.text(sess.Stderr())
+	if t != nil {
+		out = t.text(sess) // where the prompt goes: an ssh client may mix up the order of the two
+	}
 	_, _ = fmt.Fprintf(out, "Welcome to provisioner. Nobody has claimed this server yet.\n"+
 		"Your key %s will be its first admin key.\nThe claim code is in the output of the server's start.\n\n", key.Fingerprint)
 	// A reader that is asked for a line does not know of ctx.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -120,6 +121,9 @@ func (s *Server) exit(sess ssh.Session, term *terminal, err error) {
 		code = exitCode[lab.CodeOf(err)]
 		if lab.CodeOf(err) == lab.Internal {
 			s.log.Error("ssh session failed", "user", sess.User(), "error", err)
+		}
+		if term != nil && context.Cause(s.stopping) != nil {
+			_, _ = io.WriteString(sess.Stderr(), "\r\n") // it came in the middle of a line
 		}
 		_, _ = fmt.Fprintf(term.text(sess.Stderr()), "provisioner: %s\n", err)
 	}
