@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -58,10 +59,11 @@ func inside(unshare []string) (status int, err error) {
 		return 0, fmt.Errorf("build the product: %w\n%s", err, out)
 	}
 
-	runtime.LockOSThread() // Pdeathsig is sent when the thread that starts the process ends
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // ends what runs inside, and then us, tidily
+	runtime.LockOSThread()                               // Pdeathsig is sent when the thread that starts the process ends
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command("unshare", slices.Concat(unshare, []string{"sh", "-c", `"$@"; exit $?`, "sh"}, os.Args)...)
-	cmd.Env = append(os.Environ(), binaryEnv+"="+binary)
+	cmd.Env = append(os.Environ(), binaryEnv+"="+binary, "TMPDIR="+dir)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()
