@@ -187,7 +187,7 @@ func (a *app) helpBox() string {
 		if i >= rows {
 			entry = "   " + entry
 		}
-		lines[i%rows] = lines[i%rows] + fit(entry, width+3*(i/rows))
+		lines[i%rows] += fit(entry, width+3*(i/rows))
 	}
 	inner := widths.StringWidth(section.title) + 4
 	for _, line := range lines {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"provisioner/lab"
 )
 
@@ -87,6 +89,28 @@ func TestTerminalThatIsGoneEndsRun(t *testing.T) {
 	err := Run(t.Context(), Config{Lab: s.lab, Actor: grace}, Terminal{In: in, Out: out})
 	if !errors.Is(err, io.ErrClosedPipe) {
 		t.Error(err)
+	}
+}
+
+func TestPanicLeavesTheTerminalAsItWas(t *testing.T) {
+	s, grace, _ := westLab(t)
+	in, keys := io.Pipe()
+	defer func() { _ = keys.Close() }()
+	var out strings.Builder // no other goroutine has it once Run has returned
+	go func() { // ends when keys is closed
+		for {
+			if _, err := io.WriteString(keys, enterKey); err != nil {
+				return
+			}
+		}
+	}()
+	err := Run(t.Context(), Config{Lab: s.lab, Actor: grace, Now: func() time.Time { panic("no clock") }},
+		Terminal{In: in, Out: &out, Env: []string{"TERM=xterm"}})
+	if !errors.Is(err, tea.ErrProgramPanic) {
+		t.Errorf("Run returned %v", err)
+	}
+	if !strings.Contains(out.String(), "\x1b[?1049l") || !strings.HasSuffix(out.String(), "\x1b[?25h") {
+		t.Errorf("the terminal was left after %q", out.String()[max(0, out.Len()-80):])
 	}
 }
 
@@ -189,15 +213,11 @@ func TestIdleScreenSendsNothing(t *testing.T) {
 	p.press(enterKey)
 	prints(t, s.bmc("amd-rome-01").line(t), bootText)
 	p.awaits("● live", "login:", "console opened")
-	s.await("the last frame to be drawn", func() bool {
-		before := p.sent()
-		time.Sleep(10 * framePause)
-		return p.sent() == before
-	})
+	p.quiet(100 * time.Millisecond)
 	before := p.sent()
 	// What nobody here has to see changes nothing either.
 	s.must(s.lab.Reserve(t.Context(), s.user("zoe", false), "thunderx-01", ""))
-	time.Sleep(300 * time.Millisecond)
+	p.quiet(300 * time.Millisecond)
 	if sent := p.sent() - before; sent > 0 {
 		t.Errorf("%d bytes were sent with nothing to show", sent)
 	}
@@ -223,10 +243,10 @@ func BenchmarkIdleSession(b *testing.B) {
 			done <- Run(ctx, Config{Lab: s.lab, Actor: grace}, Terminal{In: in, Out: io.Discard, Width: 140, Height: 40})
 		}()
 	}
-	time.Sleep(time.Second)
+	<-time.After(time.Second) // until they have drawn everything
 	for b.Loop() {
 		before := cpuTime(b)
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		used := cpuTime(b) - before
 		b.ReportMetric(float64(used.Microseconds())/5/sessions, "µs-cpu/s/session")
 	}

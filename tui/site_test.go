@@ -104,8 +104,13 @@ func (s *site) machine(name, arch string, change ...func(*fakeBMC)) *fakeBMC {
 // await polls what has no channel to wait on.
 func (s *site) await(what string, done func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(patience)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-timeout:
 			s.t.Fatalf("waited in vain for %s", what)
 		}
 	}
@@ -303,6 +308,21 @@ func (p *seat) awaits(wanted ...string) {
 		case <-p.wrote:
 		case <-timeout:
 			p.t.Fatalf("waited in vain for %q; the screen:\n%s", missing, text)
+		}
+	}
+}
+
+// quiet waits until nothing has been drawn for a while.
+func (p *seat) quiet(while time.Duration) {
+	p.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case <-p.wrote:
+		case <-time.After(while):
+			return
+		case <-timeout:
+			p.t.Fatal("the screen never comes to rest")
 		}
 	}
 }
