@@ -97,7 +97,7 @@ func TestPanicLeavesTheTerminalAsItWas(t *testing.T) {
 	in, keys := io.Pipe()
 	defer func() { _ = keys.Close() }()
 	var out strings.Builder // no other goroutine has it once Run has returned
-	go func() { // ends when keys is closed
+	go func() {             // ends when keys is closed
 		for {
 			if _, err := io.WriteString(keys, enterKey); err != nil {
 				return
