@@ -15,7 +15,7 @@ grub-efi-amd64-bin  test/e2e
 iproute2            test/e2e
 ipmitool            ipmi
 openipmi            ipmi, test/e2e
-openssh-client      server, test/e2e
+openssh-client      cmd/provisioner, test/e2e
 ovmf                test/e2e
 qemu-system-x86     test/e2e
 tftp-hpa            boot

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The scripts in testdata/script run this program and OpenSSH's client as a
+// person does.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"provisioner": main})
+}
+
+func TestScripts(t *testing.T) {
+	for _, program := range []string{"ssh", "ssh-keygen"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("%v: install openssh-client", err)
+			}
+			t.Skipf("%v: install openssh-client", err)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: setUp,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"newer":   newer,
+			"await":   await,
+			"trimmed": trimmed,
+		},
+	})
+}
+
+// setUp gives each script free ports, and ssh a configuration that knows the
+// server by the name `lab`.
+func setUp(env *testscript.Env) error {
+	var ports []string
+	for range 3 {
+		// TFTP takes the same number over UDP, which is as likely to be free.
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close() // not before all three are known, or one may come twice
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return err
+		}
+		ports = append(ports, port)
+	}
+	for name, value := range map[string]string{
+		"PROVISIONER_SSH_ADDR": "127.0.0.1:" + ports[0], "PROVISIONER_HTTP_ADDR": "127.0.0.1:" + ports[1],
+		"PROVISIONER_TFTP_ADDR": "127.0.0.1:" + ports[2], "PROVISIONER_DATA": env.Cd + "/data",
+		"HTTP_PORT": ports[1], "TFTP_PORT": ports[2],
+	} {
+		env.Setenv(name, value)
+	}
+	config := fmt.Sprintf("Host lab\n HostName 127.0.0.1\n Port %s\n User admin\n IdentityFile %s/key\n IdentitiesOnly yes\n"+
+		" StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n", ports[0], env.Cd)
+	return os.WriteFile(env.Cd+"/ssh_config", []byte(config), 0o600)
+}
+
+// newer makes a database look as if a later release had written it.
+func newer(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := sql.Open("sqlite3", ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
+	ts.Check(err)
+	ts.Check(db.Close())
+}
+
+// await runs a command again and again until its output holds a text:
+// await 'text' command ...
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.After(30 * time.Second)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("%q never came (%v): %s%s", args[0], err, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// trimmed writes what follows a text in a file that is being written to
+// another file, once it is there: trimmed 'text' from to
+func trimmed(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.After(30 * time.Second)
+	for {
+		file, err := os.Open(ts.MkAbs(args[1]))
+		if err == nil {
+			scanner := bufio.NewScanner(file)
+			for scanner.Scan() {
+				if _, after, found := strings.Cut(scanner.Text(), args[0]); found {
+					ts.Check(file.Close())
+					ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(after+"\n"), 0o600))
+					return
+				}
+			}
+			ts.Check(file.Close())
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("%q never came in %s", args[0], args[1])
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
