@@ -20,7 +20,7 @@ type machinePage struct {
 	ctx    context.Context //nolint:containedctx // of the screen
 	cancel context.CancelFunc
 
-	name    string
+	name    string // does not change: commands look at it
 	detail  lab.MachineDetail
 	events  []store.Event
 	loaded  bool
@@ -147,7 +147,6 @@ func (p *machinePage) show(msg detailMsg) tea.Cmd {
 	} else {
 		before := p.detail
 		p.detail, p.events, p.loaded, p.problem = msg.detail, msg.events, true, ""
-		p.name = msg.detail.Name
 		if p.stale {
 			return tea.Batch(p.reload(), p.reopen(before))
 		}

@@ -23,8 +23,8 @@ func TestPainterDrawsNoMoreThanAnEyeSees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &tally{}
 		p := newPainter(out, nil, colorprofile.NoTTY)
-		asked := 0
-		go func() { _ = p.run(func() { asked++ }) }()
+		var asked atomic.Int64
+		go func() { _ = p.run(func() { asked.Add(1) }) }()
 		for i := range 1000 {
 			if p.wants() {
 				p.show(frame{width: 80, height: 24, content: fmt.Sprint(i)})
@@ -34,7 +34,7 @@ func TestPainterDrawsNoMoreThanAnEyeSees(t *testing.T) {
 		if n := out.writes.Load(); n < 50 || n > 1000/16+2 {
 			t.Errorf("%d writes in a second", n)
 		}
-		if asked == 0 {
+		if asked.Load() == 0 {
 			t.Error("a frame that was skipped was never asked for")
 		}
 		p.finish(time.Second)
