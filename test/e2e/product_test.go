@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,6 +31,7 @@ type product struct {
 
 func startProduct(t *testing.T) *product {
 	t.Helper()
+	readSources(t)
 	dir := t.TempDir()
 	p := &product{data: filepath.Join(dir, "data"), log: filepath.Join(dir, "server.log")}
 	p.serve, p.ended = start(t, dir, filepath.Base(p.log), os.Getenv(binaryEnv), "serve", "--data", p.data,
@@ -50,6 +52,21 @@ func startProduct(t *testing.T) *product {
 		})
 	}
 	return p
+}
+
+// readSources lists the module's folders. The go command notices, and does not take a passed test for valid (cached) once
+// a file in them has changed; of the product that TestMain builds it knows nothing.
+func readSources(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() && (entry.Name() == ".git" || entry.Name() == "bin") {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // command runs one of the product's commands beside the server.
