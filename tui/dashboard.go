@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -168,6 +169,7 @@ func (d *dashboard) readAll(ctx context.Context) tea.Msg {
 		}
 		msg.rows[i] = d.newRow(m, run)
 	}
+	slices.SortFunc(msg.rows, func(a, b row) int { return compareNames(a.Name, b.Name) })
 	return msg
 }
 
@@ -230,9 +232,29 @@ func (d *dashboard) update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// compareNames orders names as the store does.
+// compareNames orders names as people count: web-2 before web-10.
 func compareNames(a, b string) int {
-	return strings.Compare(strings.ToLower(a), strings.ToLower(b))
+	x, y := strings.ToLower(a), strings.ToLower(b)
+	for x != "" && y != "" {
+		if n, m := digits(x), digits(y); n > 0 && m > 0 {
+			p, q := strings.TrimLeft(x[:n], "0"), strings.TrimLeft(y[:m], "0")
+			if c := cmp.Or(cmp.Compare(len(p), len(q)), strings.Compare(p, q)); c != 0 {
+				return c
+			}
+			x, y = x[n:], y[m:]
+			continue
+		}
+		if x[0] != y[0] {
+			return cmp.Compare(x[0], y[0])
+		}
+		x, y = x[1:], y[1:]
+	}
+	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
+}
+
+// digits is how many digits a name begins with.
+func digits(name string) int {
+	return len(name) - len(strings.TrimLeft(name, "0123456789"))
 }
 
 // list chooses what is listed, and keeps the selection on its machine. Where

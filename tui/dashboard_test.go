@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,5 +89,15 @@ func TestNoColorSendsNone(t *testing.T) {
 			t.Errorf("%v: the terminal was sent %q", env, colour)
 		}
 		p.mu.Unlock()
+	}
+}
+
+func TestNamesAreOrderedAsPeopleCount(t *testing.T) {
+	want := []string{"a", "a-1", "a-02", "a-2", "a-9", "A-10", "a-10b", "a-100", "b", "b2x3", "b2x20"}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, compareNames)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
