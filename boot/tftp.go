@@ -189,7 +189,7 @@ func (t Transfer) Log(logger *slog.Logger) {
 // contextReader fails once its context has ended, which ends a transfer whose
 // client is quick.
 type contextReader struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // lives for one transfer
 	from io.Reader
 }
 

@@ -58,7 +58,7 @@ type Client struct {
 	invalid error // what is wrong with cfg
 	stats   counters
 
-	life context.Context // ends with Close
+	life context.Context //nolint:containedctx // ends with Close
 	kill context.CancelCauseFunc
 
 	mu      sync.Mutex

@@ -64,7 +64,7 @@ type Lab struct {
 	claim      claim
 	polls      chan struct{} // a token for each BMC that is being polled
 	watchers   *errgroup.Group
-	watcherCtx context.Context // nil until Run
+	watcherCtx context.Context //nolint:containedctx // of Run; nil before it
 
 	mu       sync.Mutex
 	machines map[int64]*attachment // by machine id

@@ -49,7 +49,7 @@ type Config struct {
 // simulated BMC: its methods never block and may be called concurrently.
 type Machine struct {
 	cfg   Config
-	mains context.Context // the machine is dead when it ends
+	mains context.Context //nolint:containedctx // the machine is dead when it ends
 	wg    sync.WaitGroup  // the goroutines of runs
 
 	mu         sync.Mutex
@@ -170,7 +170,7 @@ func (m *Machine) Wait() {
 // current run any more, nothing it does has an effect.
 type run struct {
 	*Machine
-	ctx  context.Context // ends with the run
+	ctx  context.Context //nolint:containedctx // ends with the run
 	stop context.CancelFunc
 }
 
