@@ -21,16 +21,42 @@ var Local = Actor{User: store.User{Name: "local", Role: store.RoleAdmin}, Via: "
 // IsAdmin reports whether the actor answers for the machines of everybody.
 func (a Actor) IsAdmin() bool { return a.User.Role == store.RoleAdmin }
 
-// mayOperate checks that the actor may change what a machine does: its holders
-// and admins may.
-func (a Actor) mayOperate(m store.Machine, wanted string) error {
-	if a.IsAdmin() || m.HeldBy(a.User.ID) {
+// MayReserve says why the actor cannot take a machine for themselves; nil where
+// they can. A face may ask beforehand, to show it; [Lab.Reserve] asks anyway.
+func (a Actor) MayReserve(m store.Machine) error {
+	switch {
+	case a.User.ID == 0:
+		return fail(Denied, "a command on the server has no account that could hold it")
+	case m.HeldBy(a.User.ID):
+		return fail(Conflict, "you hold it already")
+	case len(m.Holders) > 0:
+		return fail(Conflict, "it is held by %s", holderNames(m))
+	}
+	return nil
+}
+
+// MayRelease says likewise why the actor cannot give a machine back: its
+// holders and admins can.
+func (a Actor) MayRelease(m store.Machine) error {
+	switch {
+	case len(m.Holders) == 0:
+		return fail(Conflict, "nobody holds it")
+	case !a.IsAdmin() && !m.HeldBy(a.User.ID):
+		return fail(Denied, "it is held by %s, not by you", holderNames(m))
+	}
+	return nil
+}
+
+// MayOperate says likewise why the actor cannot change what a machine does:
+// its holders and admins can.
+func (a Actor) MayOperate(m store.Machine) error {
+	switch {
+	case a.IsAdmin() || m.HeldBy(a.User.ID):
 		return nil
+	case len(m.Holders) == 0:
+		return fail(Denied, "nobody holds it; reserve it first")
 	}
-	if len(m.Holders) == 0 {
-		return fail(Denied, "%s %s: nobody holds it; reserve it first", wanted, m.Name)
-	}
-	return fail(Denied, "%s %s: it is held by %s; ask them, or an admin", wanted, m.Name, holderNames(m))
+	return fail(Denied, "it is held by %s; ask them, or an admin", holderNames(m))
 }
 
 // mayUse checks that the actor may boot machines with something that has an owner.

@@ -50,7 +50,7 @@ func (l *Lab) closeConsoles(ctx context.Context, machine string) error {
 		return nil
 	}
 	for _, w := range a.watching {
-		if w.actor.mayOperate(m, "watch") != nil {
+		if w.actor.MayOperate(m) != nil {
 			w.viewer.Close()
 		}
 	}

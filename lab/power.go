@@ -84,8 +84,8 @@ func (l *Lab) operate(ctx context.Context, actor Actor, name, wanted string) (st
 	if err != nil {
 		return m, nil, err
 	}
-	if err := actor.mayOperate(m, wanted); err != nil {
-		return m, nil, err
+	if err := actor.MayOperate(m); err != nil {
+		return m, nil, wrap(err, "%s %s", wanted, m.Name)
 	}
 	a, err := l.attachmentOf(m)
 	return m, a, wrap(err, "%s", wanted)

@@ -97,7 +97,7 @@ func (l *Lab) beginRun(ctx context.Context, actor Actor, m store.Machine, reques
 		if m, err = tx.MachineByID(ctx, m.ID); err != nil {
 			return err
 		}
-		if err := actor.mayOperate(m, "provision"); err != nil {
+		if err := actor.MayOperate(m); err != nil {
 			return err
 		}
 		run, err = l.newRun(ctx, tx, actor, m, request)
@@ -186,7 +186,7 @@ func (l *Lab) EndRun(ctx context.Context, actor Actor, name string) error {
 		if err != nil {
 			return notFound(err, "machine", name)
 		}
-		if err := actor.mayOperate(m, "end the run of"); err != nil {
+		if err := actor.MayOperate(m); err != nil {
 			return err
 		}
 		run, err := tx.RunningRun(ctx, m.ID)

@@ -23,9 +23,6 @@ func checkReason(reason string) error {
 // Reserve makes the actor the holder of a machine that nobody holds. Of two
 // callers at the same time one gets it and the other learns who did.
 func (l *Lab) Reserve(ctx context.Context, actor Actor, name, reason string) error {
-	if actor.User.ID == 0 {
-		return fail(Denied, "reserve %s: a command on the server has no account that could hold it", name)
-	}
 	if err := checkReason(reason); err != nil {
 		return wrap(err, "reserve %s", name)
 	}
@@ -34,11 +31,8 @@ func (l *Lab) Reserve(ctx context.Context, actor Actor, name, reason string) err
 		if err != nil {
 			return notFound(err, "machine", name)
 		}
-		if m.HeldBy(actor.User.ID) {
-			return fail(Conflict, "you hold it already")
-		}
-		if len(m.Holders) > 0 {
-			return fail(Conflict, "it is held by %s", holderNames(m))
+		if err := actor.MayReserve(m); err != nil {
+			return err
 		}
 		if err := tx.AddReservation(ctx, m.ID, actor.User.ID, reason, l.now()); err != nil {
 			return err
@@ -85,14 +79,12 @@ func (l *Lab) Release(ctx context.Context, actor Actor, name string) error {
 		if err != nil {
 			return notFound(err, "machine", name)
 		}
+		if err := actor.MayRelease(m); err != nil {
+			return err
+		}
 		leaving := m.Holders
-		switch {
-		case m.HeldBy(actor.User.ID):
+		if m.HeldBy(actor.User.ID) {
 			leaving = []store.Holder{{UserID: actor.User.ID, User: actor.User.Name}}
-		case len(m.Holders) == 0:
-			return fail(Conflict, "nobody holds it")
-		case !actor.IsAdmin():
-			return fail(Denied, "it is held by %s, not by you", holderNames(m))
 		}
 		for _, h := range leaving {
 			if err := tx.EndReservation(ctx, m.ID, h.UserID, l.now()); err != nil {

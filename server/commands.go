@@ -83,13 +83,14 @@ type jsonMachine struct {
 	Subarch string   `json:"subarch"`
 	Power   string   `json:"power"` // on, off, unknown
 	State   string   `json:"state"` // unknown, provisioning, ready, error
+	Stage   string   `json:"stage"` // how far its run has come; empty: none goes on
 	Holders []string `json:"holders"`
 	Netboot bool     `json:"netboot"`
 }
 
 func toJSON(m lab.Machine) jsonMachine {
 	j := jsonMachine{
-		Name: m.Name, Arch: m.Arch, Subarch: m.Subarch, Power: string(m.Power.State), State: string(m.State),
+		Name: m.Name, Arch: m.Arch, Subarch: m.Subarch, Power: string(m.Power.State), State: string(m.State), Stage: m.Stage,
 		Holders: []string{}, Netboot: m.NetbootEnabled,
 	}
 	for _, h := range m.Holders {

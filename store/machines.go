@@ -33,6 +33,7 @@ type Machine struct {
 	KernelOptions  string
 	PreseedID      int64
 	CreatedAt      time.Time
+	Stage          string   // how far its run has come; empty: none goes on
 	Holders        []Holder // the longest first
 }
 
@@ -57,15 +58,16 @@ func (m Machine) HeldBy(userID int64) bool {
 const selectMachine = `SELECT machines.id, machines.name, architectures.name, subarchitectures.name,
 	machines.subarch_id, subarchitectures.efi_boot, subarchitectures.bootloader_id, machines.bmc_id,
 	machines.state, machines.netboot_enabled, machines.kernel_id, machines.initrd_id,
-	machines.kernel_options, machines.preseed_id, machines.created_at
+	machines.kernel_options, machines.preseed_id, machines.created_at, coalesce(runs.stage, '')
 	FROM machines
+	LEFT JOIN runs ON runs.machine_id = machines.id AND runs.state = 'running'
 	JOIN subarchitectures ON subarchitectures.id = machines.subarch_id
 	JOIN architectures ON architectures.id = subarchitectures.arch_id `
 
 func scanMachine(r row) (m Machine, err error) {
 	var bootloader, bmc, kernel, initrd, preseed sql.NullInt64
 	err = r.Scan(&m.ID, &m.Name, &m.Arch, &m.Subarch, &m.SubarchID, &m.EFIBoot, &bootloader, &bmc,
-		&m.State, &m.NetbootEnabled, &kernel, &initrd, &m.KernelOptions, &preseed, moment{&m.CreatedAt})
+		&m.State, &m.NetbootEnabled, &kernel, &initrd, &m.KernelOptions, &preseed, moment{&m.CreatedAt}, &m.Stage)
 	m.BootloaderID, m.BMCID = bootloader.Int64, bmc.Int64
 	m.KernelID, m.InitrdID, m.PreseedID = kernel.Int64, initrd.Int64, preseed.Int64
 	return m, err

@@ -15,17 +15,12 @@ import (
 	"provisioner/store"
 )
 
-const (
-	// Where more machines than this have changed at once, all are read again.
-	maxSingleReads = 16
-	// The stage of at most so many runs is read for the list.
-	maxStages = 64
-)
+// Where more machines than this have changed at once, all are read again.
+const maxSingleReads = 16
 
 // row is a machine in the list.
 type row struct {
 	lab.Machine
-	stage  string // of its run; empty: none goes on
 	search string // all that is shown of it, in lower case
 }
 
@@ -145,7 +140,7 @@ func (d *dashboard) reload() tea.Cmd {
 			if err != nil {
 				return someMachinesMsg{err: err}
 			}
-			msg.rows = append(msg.rows, d.newRow(detail.Machine, detail.Run))
+			msg.rows = append(msg.rows, d.newRow(detail.Machine))
 		}
 		return msg
 	})
@@ -156,29 +151,17 @@ func (d *dashboard) readAll(ctx context.Context) tea.Msg {
 	if err != nil {
 		return machinesMsg{err: err}
 	}
-	msg, stages := machinesMsg{rows: make([]row, len(machines))}, 0
+	msg := machinesMsg{rows: make([]row, len(machines))}
 	for i, m := range machines {
-		var run *store.Run
-		if m.State == store.StateProvisioning && stages < maxStages {
-			stages++
-			detail, err := d.lab.Machine(ctx, d.actor, m.Name)
-			if err != nil {
-				return machinesMsg{err: err}
-			}
-			m, run = detail.Machine, detail.Run
-		}
-		msg.rows[i] = d.newRow(m, run)
+		msg.rows[i] = d.newRow(m)
 	}
 	slices.SortFunc(msg.rows, func(a, b row) int { return compareNames(a.Name, b.Name) })
 	return msg
 }
 
-func (d *dashboard) newRow(m lab.Machine, run *store.Run) row {
+func (d *dashboard) newRow(m lab.Machine) row {
 	r := row{Machine: m}
-	if run != nil && run.State == store.RunRunning {
-		r.stage = run.Stage
-	}
-	r.search = strings.ToLower(strings.Join([]string{m.Name, m.Arch, string(m.Power.State), string(m.State), stateText(r), d.holders(m)}, " "))
+	r.search = strings.ToLower(strings.Join([]string{m.Name, m.Arch, string(m.Power.State), string(m.State), stateText(m), d.holders(m)}, " "))
 	return r
 }
 
@@ -350,8 +333,8 @@ func (d *dashboard) pressOn(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Open):
 		return d.open(m.Name)
 	case key.Matches(msg, k.Take):
-		if why := d.whyNotTake(m.Machine); why != "" {
-			d.refuse(why)
+		if err := d.actor.MayReserve(m.Machine.Machine); err != nil {
+			d.refuse(m.Name + ": " + err.Error())
 			return nil
 		}
 		return d.take(d, m.Name)

@@ -204,16 +204,16 @@ func (p *machinePage) press(msg tea.KeyPressMsg) tea.Cmd {
 		return p.beginTyping()
 	case !p.loaded:
 	case key.Matches(msg, k.Take):
-		if why := p.whyNotTake(p.detail.Machine); why != "" {
-			p.refuse(why)
+		if err := p.actor.MayReserve(p.detail.Machine.Machine); err != nil {
+			p.refuse(p.name + ": " + err.Error())
 			return nil
 		}
 		return p.take(p, p.name)
 	case key.Matches(msg, k.Release):
 		return p.askRelease(p, p.detail.Machine)
 	case key.Matches(msg, k.Provision, k.On, k.Off, k.Reset, k.EndRun):
-		if why := p.whyNotOperate(p.detail.Machine); why != "" {
-			p.refuse(why)
+		if err := p.actor.MayOperate(p.detail.Machine.Machine); err != nil {
+			p.refuse(p.name + ": " + err.Error())
 			return nil
 		}
 		return p.operate(msg)
@@ -274,7 +274,7 @@ func (p *machinePage) help() keySection {
 	}
 	d := p.detail
 	running := d.Run != nil && d.Run.State == store.RunRunning
-	return machineHelp(p.loaded && len(d.Holders) == 0, p.mayOperate(d.Machine), running)
+	return machineHelp(p.loaded && p.actor.MayReserve(d.Machine.Machine) == nil, p.mayOperate(d.Machine), running)
 }
 
 func (p *machinePage) full() bool { return p.zoomed }

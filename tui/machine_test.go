@@ -128,7 +128,7 @@ func TestConsoleEndsWhenTheMachineIsReleasedBySomebodyElse(t *testing.T) {
 	s.must(s.lab.Reserve(t.Context(), ada, "amd-rome-01", ""))
 	p.awaits("it is held by ada")
 	p.press("o")
-	p.awaits("✗ amd-rome-01 is held by ada")
+	p.awaits("✗ amd-rome-01: it is held by ada")
 	s.must(s.lab.Release(t.Context(), ada, "amd-rome-01"))
 	p.awaits("Nobody does")
 	p.press("t")
@@ -143,7 +143,7 @@ func TestPageOfAMachineOfSomebodyElseSaysWhatTheLabSays(t *testing.T) {
 	p.awaits("open the console of ampere-01: it is held by ada", "ada since")
 	p.golden("refused-80x24")
 	p.press("r")
-	p.awaits("✗ ampere-01 is held by ada")
+	p.awaits("✗ ampere-01: it is held by ada")
 	p.press(escapeKey)
 	p.awaits("HELD BY")
 }

@@ -76,7 +76,7 @@ func (p *machinePage) facts(width int) []string {
 		power += t.dim.Render("  as of " + p.clock(d.Power.At))
 	}
 	f.short("Power", power)
-	f.short("State", t.state(row{Machine: d.Machine}))
+	f.short("State", t.state(d.State, string(d.State)))
 	f.text("", d.Power.Problem, 4, t.bad)
 	if run := d.Run; run != nil {
 		f.line("Run", p.runText(*run))

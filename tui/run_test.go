@@ -151,11 +151,11 @@ func TestKeysThatDoNothingSayWhy(t *testing.T) {
 	p := s.sit(grace, 80, 24)
 	p.awaits("ampere-01")
 	p.press("t")
-	p.awaits("✗ amd-rome-01 is yours already")
+	p.awaits("✗ amd-rome-01: you hold it already")
 	p.press("j", "r")
-	p.awaits("✗ nobody holds amd-rome-02")
+	p.awaits("✗ amd-rome-02: nobody holds it")
 	p.press("j", "t")
-	p.awaits("✗ ampere-01 is held by ada")
+	p.awaits("✗ ampere-01: it is held by ada")
 }
 
 func TestReleaseAsksFirst(t *testing.T) {
@@ -287,7 +287,7 @@ func BenchmarkScrollThousandMachines(b *testing.B) {
 	for i := range 1000 {
 		m := lab.Machine{Power: lab.Power{State: lab.PowerOn}}
 		m.Name, m.Arch, m.State = fmt.Sprintf("machine-%04d", i), "amd64", "ready"
-		msg.rows = append(msg.rows, d.newRow(m, nil))
+		msg.rows = append(msg.rows, d.newRow(m))
 	}
 	d.update(msg)
 	b.ReportAllocs()

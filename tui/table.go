@@ -22,8 +22,8 @@ func (d *dashboard) columnsFor(width int) columns {
 	c := columns{name: 8, arch: 5, power: 9, state: 12}
 	for _, r := range d.rows {
 		c.name = max(c.name, widths.StringWidth(r.Name))
-		if r.stage != "" {
-			c.state = max(c.state, widths.StringWidth(stateText(r)))
+		if r.Stage != "" {
+			c.state = max(c.state, widths.StringWidth(stateText(r.Machine)))
 		}
 	}
 	c.name = min(c.name, max(12, width/3))
@@ -125,7 +125,7 @@ func (d *dashboard) emptyText() string {
 func (d *dashboard) rowLine(c columns, r row, selected bool, width int) string {
 	holders := d.holders(r.Machine)
 	if selected {
-		plain := c.line(clean(r.Name), r.Arch, powerText(r.Power), stateText(r), holders)
+		plain := c.line(clean(r.Name), r.Arch, powerText(r.Power), stateText(r.Machine), holders)
 		return d.theme.selected.Render(fit(" › "+plain, width))
 	}
 	name := clean(r.Name)
@@ -133,7 +133,7 @@ func (d *dashboard) rowLine(c columns, r row, selected bool, width int) string {
 		holders = d.theme.mine.Render(cut(holders, c.holders))
 		name = d.theme.strong.Render(cut(name, c.name))
 	}
-	return "   " + c.line(name, d.theme.dim.Render(r.Arch), d.theme.power(r.Power), d.theme.state(r), holders)
+	return "   " + c.line(name, d.theme.dim.Render(r.Arch), d.theme.power(r.Power), d.theme.state(r.State, stateText(r.Machine)), holders)
 }
 
 // holders is who holds a machine, "you" first.
@@ -171,19 +171,21 @@ func (t *theme) power(p lab.Power) string {
 	return style.Render(powerText(p))
 }
 
-func stateText(r row) string {
-	if r.stage != "" {
-		return "▶ " + clean(r.stage)
+// stateText is a machine's state, or how far its run has come.
+func stateText(m lab.Machine) string {
+	if m.Stage != "" {
+		return "▶ " + clean(m.Stage)
 	}
-	return string(r.State)
+	return string(m.State)
 }
 
-func (t *theme) state(r row) string {
+// state renders a text that says what state a machine is in.
+func (t *theme) state(state store.MachineState, text string) string {
 	style := map[store.MachineState]lipgloss.Style{
 		store.StateProvisioning: t.warn, store.StateReady: t.good, store.StateError: t.bad,
-	}[r.State]
-	if r.State == store.StateUnknown {
+	}[state]
+	if state == store.StateUnknown {
 		style = t.dim
 	}
-	return style.Render(stateText(r))
+	return style.Render(text)
 }
