@@ -141,8 +141,8 @@ func (s *Server) logIn(ctx context.Context, sess ssh.Session, term *terminal) (l
 	if err != nil {
 		return lab.Actor{}, err
 	}
-	if known {
-		return s.lab.Login(ctx, sess.User(), fingerprint, remote)
+	if known || sess.User() != lab.ClaimUser {
+		return s.lab.Login(ctx, sess.User(), fingerprint, remote) // which refuses, where the key was taken away just now
 	}
 	return s.claim(ctx, sess, term, lab.PublicKey{
 		Fingerprint: fingerprint,
