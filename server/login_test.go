@@ -3,6 +3,8 @@ package server_test
 import (
 	"strings"
 	"testing"
+
+	gossh "golang.org/x/crypto/ssh"
 )
 
 func TestFirstAdminClaimsTheServerOnce(t *testing.T) {
@@ -49,6 +51,13 @@ func TestWhoCannotComeInIsToldWhy(t *testing.T) {
 	_, said, err = p.dial("bob\x1b[2J", newKey(t))
 	if err == nil || !strings.Contains(said, "is not enrolled for bob[2J") || strings.Contains(said, "\x1b") {
 		t.Errorf("unknown user: %v, %q", err, said)
+	}
+	many := make([]gossh.Signer, 12) // as an agent may hold them
+	for i := range many {
+		many[i] = newKey(t)
+	}
+	if _, said, err := p.dial("ada", many...); err == nil || !strings.Contains(said, "is not enrolled for ada") {
+		t.Errorf("with many keys: %v, %q", err, said)
 	}
 	if strings.Count(said, "not enrolled") != 1 {
 		t.Errorf("it is said more than once: %q", said)

@@ -15,8 +15,14 @@ import (
 	"provisioner/tui"
 )
 
-// handshakeTime is how long a client may take to log in, typing included.
-const handshakeTime = 2 * time.Minute
+const (
+	// handshakeTime is how long a client may take to log in, typing included.
+	handshakeTime = 2 * time.Minute
+
+	// maxKeys is how many keys a client may try before it is cut off, and
+	// could not be told why. Agents hold many.
+	maxKeys = 20
+)
 
 // exitCode is how a refusal is said to a shell.
 var exitCode = map[lab.Code]int{
@@ -38,6 +44,9 @@ func (s *Server) newSSH(hostKey string) (*ssh.Server, error) {
 			server.PtyHandler = s.terminals.allocate
 			server.Handler = s.session
 			server.HandshakeTimeout = handshakeTime
+			server.ServerConfigCallback = func(ssh.Context) *gossh.ServerConfig {
+				return &gossh.ServerConfig{MaxAuthTries: maxKeys}
+			}
 			return nil
 		},
 	)
