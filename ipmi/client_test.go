@@ -25,17 +25,33 @@ func TestPowerFollowsTheMachine(t *testing.T) {
 		}
 	}
 	expect(ipmi.PowerOff)
-	for _, a := range []ipmi.PowerAction{ipmi.PowerUp, ipmi.PowerReset, ipmi.PowerCycle} {
+	for _, a := range []ipmi.PowerAction{ipmi.PowerUp, ipmi.PowerReset, ipmi.PowerCycle, ipmi.PowerDiag} {
 		if err := c.SetPower(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}
 	expect(ipmi.PowerOn)
-	if err := c.SetPower(t.Context(), ipmi.PowerDown); err != nil {
-		t.Fatal(err)
+	for _, a := range []ipmi.PowerAction{ipmi.PowerDown, ipmi.PowerUp, ipmi.PowerSoft} {
+		if err := c.SetPower(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
 	}
 	expect(ipmi.PowerOff)
-	want := []string{"on", "reset", "off", "on", "off"}
+	want := []string{"on", "reset", "off", "on", "diag", "off", "on", "off"}
+	if got := hw.did(); !reflect.DeepEqual(got, want) {
+		t.Errorf("the machine saw %v, want %v", got, want)
+	}
+}
+
+func TestLightOfTheMachine(t *testing.T) {
+	hw := &machine{}
+	c := connect(t, ipmi.Config{Addr: onLoopback(t, sim.New(user, password, hw))})
+	for _, light := range []ipmi.Light{ipmi.LightBrief, ipmi.LightOn, ipmi.LightOff} {
+		if err := c.Identify(t.Context(), light); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"light on for 15 s", "light on", "light off"}
 	if got := hw.did(); !reflect.DeepEqual(got, want) {
 		t.Errorf("the machine saw %v, want %v", got, want)
 	}

@@ -54,6 +54,10 @@ func (m *machine) SetPower(on bool) {
 
 func (m *machine) Reset() { m.event("reset") }
 
+func (m *machine) Interrupt() { m.event("diag") }
+
+func (m *machine) Identify(light ipmi.Light) { m.event("light " + light.String()) }
+
 func (m *machine) SetBootDevice(dev ipmi.BootDevice, persistent, efi bool) {
 	e := "boot " + dev.String()
 	if persistent {

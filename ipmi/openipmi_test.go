@@ -121,6 +121,31 @@ func TestOpenIPMI(t *testing.T) {
 		}
 	})
 
+	t.Run("shutdown by the system, and no diagnostic interrupt", func(t *testing.T) {
+		if err := c.SetPower(t.Context(), ipmi.PowerSoft); err != nil {
+			t.Fatal(err)
+		}
+		if got := o.set(t); got[len(got)-1] != "shutdown 1" {
+			t.Errorf("the machine was told %q", got)
+		}
+		if err := c.SetPower(t.Context(), ipmi.PowerDiag); !errors.Is(err, ipmi.ErrRefused) {
+			t.Errorf("diag, which ipmi_sim lacks: %v", err)
+		}
+	})
+
+	t.Run("light", func(t *testing.T) {
+		for light, want := range map[ipmi.Light]string{
+			ipmi.LightBrief: "identify 15 0", ipmi.LightOn: "identify 0 1", ipmi.LightOff: "identify 0 0",
+		} {
+			if err := c.Identify(t.Context(), light); err != nil {
+				t.Fatal(err)
+			}
+			if got := o.set(t); got[len(got)-1] != want {
+				t.Errorf("light %v: the machine was told %q", light, got)
+			}
+		}
+	})
+
 	t.Run("boot device by EFI", func(t *testing.T) {
 		if err := c.SetBootDevice(t.Context(), ipmi.BootPXE, ipmi.BootOptions{EFI: true}); err != nil {
 			t.Fatal(err)

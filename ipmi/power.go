@@ -28,15 +28,17 @@ func (s PowerState) String() string {
 // PowerAction is what Chassis Control can do to a machine (IPMI v2.0 §28.3).
 type PowerAction uint8
 
-// The actions that need no help from the operating system.
+// The first four need no help from the operating system.
 const (
 	PowerUp    = PowerAction(chassis.ChassisControlPowerUp)
 	PowerDown  = PowerAction(chassis.ChassisControlPowerDown) // at once, without a shutdown
 	PowerCycle = PowerAction(chassis.ChassisControlPowerCycle)
 	PowerReset = PowerAction(chassis.ChassisControlHardReset)
+	PowerDiag  = PowerAction(chassis.ChassisControlDiagnosticInterrupt) // an NMI, mostly
+	PowerSoft  = PowerAction(chassis.ChassisControlSoftShutdown)        // the system is asked, by ACPI
 )
 
-// String returns what follows "power": on, off, cycle or reset.
+// String returns what follows "power": on, off, cycle, reset, diag or soft.
 func (a PowerAction) String() string {
 	switch a {
 	case PowerUp:
@@ -47,6 +49,10 @@ func (a PowerAction) String() string {
 		return "cycle"
 	case PowerReset:
 		return "reset"
+	case PowerDiag:
+		return "diag"
+	case PowerSoft:
+		return "soft"
 	}
 	return fmt.Sprintf("action %d", uint8(a))
 }
@@ -70,13 +76,15 @@ func (c *Client) Power(ctx context.Context) (PowerState, error) {
 }
 
 // SetPower does something to the machine's power (IPMI v2.0 §28.3). It blocks
-// until the BMC has agreed, which may be before the machine has obeyed. A BMC
-// refuses what makes no sense, such as the reset of a machine that is off.
+// until the BMC has agreed, which may be before the machine has obeyed, or
+// without its ever obeying: a system that hangs takes no notice of soft. A BMC
+// refuses what makes no sense, such as the reset of a machine that is off, and
+// may lack cycle, diag and soft (Table 28-4: they are optional).
 //
-// When the session proves lost, on and off are tried again on a fresh one,
-// reset and cycle are not: nobody knows whether the BMC has done them.
+// When the session proves lost, on, off and soft are tried again on a fresh
+// one, the others are not: nobody knows whether the BMC has done them.
 func (c *Client) SetPower(ctx context.Context, a PowerAction) error {
-	idempotent := a == PowerUp || a == PowerDown
+	idempotent := a == PowerUp || a == PowerDown || a == PowerSoft
 	_, err := c.ask(ctx, &chassis.ChassisControlRequest{ChassisControl: chassis.ChassisControl(a)}, idempotent)
 	return c.fail("power "+a.String(), err)
 }

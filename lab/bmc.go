@@ -15,6 +15,7 @@ import (
 type BMC interface {
 	Power(ctx context.Context) (ipmi.PowerState, error)
 	SetPower(ctx context.Context, action ipmi.PowerAction) error
+	Identify(ctx context.Context, light ipmi.Light) error
 	SetBootDevice(ctx context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error
 	OpenSOL(ctx context.Context) (io.ReadWriteCloser, error)
 	// Close ends the session, so that the BMC keeps no room for it.
@@ -70,6 +71,10 @@ func (a advised) Power(ctx context.Context) (ipmi.PowerState, error) {
 
 func (a advised) SetPower(ctx context.Context, action ipmi.PowerAction) error {
 	return advise(a.BMC.SetPower(ctx, action))
+}
+
+func (a advised) Identify(ctx context.Context, light ipmi.Light) error {
+	return advise(a.BMC.Identify(ctx, light))
 }
 
 func (a advised) SetBootDevice(ctx context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error {

@@ -14,8 +14,10 @@ const (
 	EventReleased       = "released"
 	EventPower          = "power"        // somebody asked for it
 	EventPowerFailed    = "power failed" // somebody asked, in vain
-	EventPowerSeen      = "power seen"   // the BMC reports another state than before
-	EventProvision      = "provision"    // a run began
+	EventIdentify       = "identify"
+	EventIdentifyFailed = "identify failed"
+	EventPowerSeen      = "power seen" // the BMC reports another state than before
+	EventProvision      = "provision"  // a run began
 	EventProvisionEnded = "provision ended"
 	EventStage          = "stage" // a run has come further
 	EventDHCP           = "dhcp"

@@ -200,7 +200,11 @@ func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error) {
 }
 
 func (b *fakeBMC) SetPower(_ context.Context, action ipmi.PowerAction) error {
-	return b.do("power "+action.String(), func() { b.on = action != ipmi.PowerDown })
+	return b.do("power "+action.String(), func() { b.on = action != ipmi.PowerDown && action != ipmi.PowerSoft })
+}
+
+func (b *fakeBMC) Identify(_ context.Context, light ipmi.Light) error {
+	return b.do("light "+light.String(), func() {})
 }
 
 func (b *fakeBMC) SetBootDevice(_ context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error {

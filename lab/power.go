@@ -30,21 +30,37 @@ type Power struct {
 type PowerAction string
 
 const (
-	TurnOn  PowerAction = "on"
-	TurnOff PowerAction = "off"
-	Reset   PowerAction = "reset"
+	TurnOn    PowerAction = "on"
+	TurnOff   PowerAction = "off"
+	Reset     PowerAction = "reset"
+	Cycle     PowerAction = "cycle" // off, and on again a few seconds later
+	Shutdown  PowerAction = "soft"  // the system is asked to shut down
+	Interrupt PowerAction = "diag"  // a diagnostic interrupt (NMI), for a crash dump
 )
 
 var ipmiActions = map[PowerAction]ipmi.PowerAction{
 	TurnOn: ipmi.PowerUp, TurnOff: ipmi.PowerDown, Reset: ipmi.PowerReset,
+	Cycle: ipmi.PowerCycle, Shutdown: ipmi.PowerSoft, Interrupt: ipmi.PowerDiag,
 }
 
-// SetPower turns a machine on or off, or resets it. It blocks until the BMC
-// has answered, 5 s or so at most. Its holders and admins may.
+// Light is what may be asked of the light by which a machine is found in its rack.
+type Light string
+
+const (
+	LightOff   Light = "off"
+	LightBrief Light = "brief" // 15 s
+	LightOn    Light = "on"    // until it is turned off; not every BMC can
+)
+
+var ipmiLights = map[Light]ipmi.Light{LightOff: ipmi.LightOff, LightBrief: ipmi.LightBrief, LightOn: ipmi.LightOn}
+
+// SetPower does something to a machine's power. It blocks until the BMC has
+// answered, 5 s or so at most, which says nothing of when the machine obeys.
+// Its holders and admins may.
 func (l *Lab) SetPower(ctx context.Context, actor Actor, name string, action PowerAction) error {
 	order, known := ipmiActions[action]
 	if !known {
-		return fail(Invalid, "power %q: it is one of on, off and reset", action)
+		return fail(Invalid, "power %q: it is one of on, off, reset, cycle, soft and diag", action)
 	}
 	m, a, err := l.operate(ctx, actor, name, "power "+string(action))
 	if err != nil {
@@ -52,14 +68,35 @@ func (l *Lab) SetPower(ctx context.Context, actor Actor, name string, action Pow
 	}
 	bmcErr := a.bmc.SetPower(ctx, order)
 	a.poll()
-	e := store.Event{Kind: EventPower, Machine: m.Name, Detail: string(action)}
+	err = l.ordered(ctx, actor, m, EventPower, EventPowerFailed, string(action), bmcErr)
+	return wrap(err, "power %s %s", action, m.Name)
+}
+
+// Identify turns the light of a machine on or off. It blocks like SetPower. The machine's holders and admins may.
+func (l *Lab) Identify(ctx context.Context, actor Actor, name string, light Light) error {
+	order, known := ipmiLights[light]
+	if !known {
+		return fail(Invalid, "light %q: it is one of off, brief and on", light)
+	}
+	m, a, err := l.operate(ctx, actor, name, "identify")
+	if err != nil {
+		return err
+	}
+	bmcErr := a.bmc.Identify(ctx, order)
+	err = l.ordered(ctx, actor, m, EventIdentify, EventIdentifyFailed, string(light), bmcErr)
+	return wrap(err, "identify %s", m.Name)
+}
+
+// ordered keeps what a BMC was told and what it said to that, and returns the
+// latter.
+func (l *Lab) ordered(ctx context.Context, actor Actor, m store.Machine, done, failed, detail string, bmcErr error) error {
+	e := store.Event{Kind: done, Machine: m.Name, Detail: detail}
 	if bmcErr != nil {
-		e.Kind, e.Detail = EventPowerFailed, string(action)+": "+bmcErr.Error()
+		e.Kind, e.Detail = failed, detail+": "+bmcErr.Error()
 	}
 	// The BMC has done it: that is kept even if the person is gone meanwhile.
 	ctx = context.WithoutCancel(ctx)
-	recordErr := l.write(ctx, func(tx *store.Tx) error { return l.record(ctx, tx, actor, e) })
-	return wrap(errors.Join(bmcErr, recordErr), "power %s %s", action, m.Name)
+	return errors.Join(bmcErr, l.write(ctx, func(tx *store.Tx) error { return l.record(ctx, tx, actor, e) }))
 }
 
 // PowerOf asks a machine's BMC now, and returns what it says. Whoever may log

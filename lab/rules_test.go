@@ -19,7 +19,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 	f.must(f.Reserve(t.Context(), f.ada, "web-01", "bisect"))
 	stranger, holder, admin := f.grace, f.ada, f.admin
 	operations := map[string]func(lab.Actor, string) error{
-		"power": func(a lab.Actor, m string) error { return f.SetPower(t.Context(), a, m, lab.TurnOn) },
+		"power":    func(a lab.Actor, m string) error { return f.SetPower(t.Context(), a, m, lab.TurnOn) },
+		"identify": func(a lab.Actor, m string) error { return f.Identify(t.Context(), a, m, lab.LightBrief) },
 		"provision": func(a lab.Actor, m string) error {
 			return f.Provision(t.Context(), a, m, lab.ProvisionRequest{Kernel: "linux"})
 		},
@@ -137,7 +138,7 @@ func TestPowerIsWhatTheBMCSays(t *testing.T) {
 		t.Errorf("power of a dead BMC: %+v", power)
 	}
 	f.refused(f.SetPower(t.Context(), f.ada, "web-01", lab.Reset), lab.Unavailable, "power reset web-01", "10.0.0.1:623")
-	f.refused(f.SetPower(t.Context(), f.ada, "web-01", "explode"), lab.Invalid, "on, off and reset")
+	f.refused(f.SetPower(t.Context(), f.ada, "web-01", "explode"), lab.Invalid, "on, off, reset, cycle, soft and diag")
 	if events, err := f.MachineEvents(t.Context(), f.ada, "web-01", 1); err != nil || events[0].Kind != lab.EventPowerFailed {
 		t.Errorf("newest event: %+v, %v", events, err)
 	}

@@ -17,13 +17,14 @@ import (
 
 // commands is what `ssh HOST <command>` understands.
 type commands struct {
-	Console consoleCommand `cmd:"" help:"The serial console of a machine on this terminal (ssh -t). ~. at the start of a line leaves it, ~? lists more."`
-	List    listCommand    `cmd:"" help:"All machines."`
-	Reserve reserveCommand `cmd:"" help:"Take a machine that nobody holds."`
-	Release releaseCommand `cmd:"" help:"Give a machine back."`
-	Power   powerCommand   `cmd:"" help:"Turn a machine on or off, reset it, or ask its BMC for its power state."`
-	Whoami  whoamiCommand  `cmd:"" help:"Who you are to this server."`
-	Help    helpCommand    `cmd:"" help:"This list."`
+	Console  consoleCommand  `cmd:"" help:"The serial console of a machine on this terminal (ssh -t). ~. at the start of a line leaves it, ~? lists more."`
+	List     listCommand     `cmd:"" help:"All machines."`
+	Reserve  reserveCommand  `cmd:"" help:"Take a machine that nobody holds."`
+	Release  releaseCommand  `cmd:"" help:"Give a machine back."`
+	Power    powerCommand    `cmd:"" help:"Turn a machine on or off, reset it, or ask its BMC for its power state."`
+	Identify identifyCommand `cmd:"" help:"Turn on the light of a machine for 15 s, to find it in its rack."`
+	Whoami   whoamiCommand   `cmd:"" help:"Who you are to this server."`
+	Help     helpCommand     `cmd:"" help:"This list."`
 }
 
 // invocation is one command of one person. What it prints for programs goes to
@@ -178,7 +179,7 @@ func (c releaseCommand) Run(in *invocation) error {
 
 type powerCommand struct {
 	Name   string `arg:"" help:"Name of the machine."`
-	Action string `arg:"" enum:"on,off,reset,status" help:"on, off, reset or status."`
+	Action string `arg:"" enum:"on,off,reset,cycle,soft,diag,status" help:"on, off, reset, cycle (off, then on), soft (the system is asked to shut down), diag (a diagnostic interrupt, for a crash dump) or status."`
 	JSON   bool   `help:"As JSON."`
 }
 
@@ -195,4 +196,25 @@ func (c powerCommand) Run(in *invocation) error {
 	}
 	answer := map[string]string{"name": c.Name, "power": string(power.State)}
 	return errors.Join(err, in.print(c.JSON, answer, string(power.State)))
+}
+
+type identifyCommand struct {
+	Name string `arg:"" help:"Name of the machine."`
+	On   bool   `xor:"light" help:"Leave it on, where the BMC can do that."`
+	Off  bool   `xor:"light" help:"Turn it off."`
+	JSON bool   `help:"As JSON."`
+}
+
+func (c identifyCommand) Run(in *invocation) error {
+	light, sentence := lab.LightBrief, "light on for 15 s"
+	switch {
+	case c.On:
+		light, sentence = lab.LightOn, "light on"
+	case c.Off:
+		light, sentence = lab.LightOff, "light off"
+	}
+	if err := in.lab.Identify(in.ctx, in.actor, c.Name, light); err != nil {
+		return err
+	}
+	return in.print(c.JSON, map[string]string{"name": c.Name, "light": string(light)}, c.Name+": "+sentence)
 }

@@ -177,6 +177,7 @@ type fakeBMC struct {
 
 func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error)   { return ipmi.PowerOn, b.err }
 func (b *fakeBMC) SetPower(context.Context, ipmi.PowerAction) error { return b.err }
+func (b *fakeBMC) Identify(context.Context, ipmi.Light) error       { return b.err }
 func (b *fakeBMC) Close(context.Context) error                      { return nil }
 func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptions) error {
 	return b.err

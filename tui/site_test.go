@@ -176,6 +176,12 @@ func (b *fakeBMC) SetPower(_ context.Context, action ipmi.PowerAction) error {
 	return b.dead
 }
 
+func (b *fakeBMC) Identify(context.Context, ipmi.Light) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dead
+}
+
 func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptions) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -38,6 +38,12 @@ type Hardware interface {
 	WriteSerial(p []byte) int
 }
 
+// Interrupted is Hardware that notices a diagnostic interrupt.
+type Interrupted interface{ Interrupt() }
+
+// Lit is Hardware with a light to find it by.
+type Lit interface{ Identify(light ipmi.Light) }
+
 // Option changes a BMC from its defaults.
 type Option func(*bmc.BMC)
 
@@ -103,10 +109,13 @@ func (b *BMC) Serve(ctx context.Context, conn net.PacketConn) error {
 	return guarded.failure()
 }
 
-// commands is the reference server's command set, which is read-only and the
-// same for all BMCs of a process.
+// commands is the reference server's command set, with what it lacks. It is
+// read-only and the same for all BMCs of a process.
 var commands = sync.OnceValue(func() *handlers.Registry {
 	reg := handlers.NewRegistry()
 	handlers.RegisterAllHandlers(reg)
+	plain := handlers.NewRegistry()
+	handlers.RegisterChassisHandlers(plain)
+	reg.RegisterFunc(types.CommandChassisControl, control(plain))
 	return reg
 })

@@ -138,6 +138,12 @@ func TestIpmitoolDrivesTheSimulatedBMC(t *testing.T) {
 			if out := run("chassis", "bootparam", "get", "5"); !strings.Contains(out, "Force PXE") {
 				t.Errorf("boot flags read back: %s", out)
 			}
+			for _, args := range [][]string{{"power", "diag"}, {"power", "soft"}, {"identify"}, {"identify", "force"}, {"identify", "0"}} {
+				run(append([]string{"chassis"}, args...)...)
+			}
+			if hw.PoweredOn() {
+				t.Error("the machine is on after power soft")
+			}
 			if out := run("mc", "info"); !strings.Contains(out, "IPMI Version              : 2.0") {
 				t.Errorf("mc info: %s", out)
 			}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/bougou/go-ipmi/pkg/hal"
+	"github.com/bougou/go-ipmi/pkg/handlers"
 	"github.com/bougou/go-ipmi/pkg/types"
 
 	"provisioner/ipmi"
@@ -61,7 +62,37 @@ func (c *chassis) WarmReset(context.Context) error {
 	return nil
 }
 
-func (*chassis) Identify(context.Context, uint8) error { return nil }
+// Identify is given 255 seconds for a light that stays on.
+func (c *chassis) Identify(_ context.Context, seconds uint8) error {
+	light := ipmi.LightBrief
+	switch seconds {
+	case 0:
+		light = ipmi.LightOff
+	case 0xff:
+		light = ipmi.LightOn
+	}
+	if hw, ok := c.hw.(Lit); ok {
+		hw.Identify(light)
+	}
+	return nil
+}
+
+// control is the reference server's Chassis Control, which refuses the
+// diagnostic interrupt, and the diagnostic interrupt.
+func control(reference *handlers.Registry) handlers.HandlerFunc {
+	cmd := types.CommandChassisControl
+	return func(ctx context.Context, call *handlers.HandlerContext, req []byte) ([]byte, types.CompletionCode, error) {
+		if len(req) == 0 || ipmi.PowerAction(req[0]&0x0f) != ipmi.PowerDiag {
+			return reference.Dispatch(ctx, call, uint8(cmd.NetFn), cmd.ID, req)
+		}
+		if c, ok := call.BMC.HAL().Chassis().(*chassis); ok {
+			if hw, ok := c.hw.(Interrupted); ok {
+				hw.Interrupt()
+			}
+		}
+		return nil, types.CodeOK, nil
+	}
+}
 
 func (*chassis) IntrusionState(context.Context) (bool, error) { return false, hal.ErrNotSupported }
 

@@ -1,0 +1,72 @@
+package lab_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"provisioner/ipmi"
+	"provisioner/lab"
+)
+
+func TestOrdersReachTheBMCAndAreKept(t *testing.T) {
+	refusal := &ipmi.Error{Op: "power diag", Addr: "10.0.0.1:623", Err: ipmi.ErrRefused}
+	for _, tt := range []struct {
+		order  func(f *fixture) error
+		asked  string // of the BMC
+		kind   string // of the event
+		failed string
+		detail string
+	}{
+		{power(lab.TurnOn), "power on", lab.EventPower, lab.EventPowerFailed, "on"},
+		{power(lab.TurnOff), "power off", lab.EventPower, lab.EventPowerFailed, "off"},
+		{power(lab.Reset), "power reset", lab.EventPower, lab.EventPowerFailed, "reset"},
+		{power(lab.Cycle), "power cycle", lab.EventPower, lab.EventPowerFailed, "cycle"},
+		{power(lab.Shutdown), "power soft", lab.EventPower, lab.EventPowerFailed, "soft"},
+		{power(lab.Interrupt), "power diag", lab.EventPower, lab.EventPowerFailed, "diag"},
+		{identify(lab.LightBrief), "light on for 15 s", lab.EventIdentify, lab.EventIdentifyFailed, "brief"},
+		{identify(lab.LightOff), "light off", lab.EventIdentify, lab.EventIdentifyFailed, "off"},
+	} {
+		t.Run(tt.asked, func(t *testing.T) {
+			f := newFixture(t)
+			f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
+			bmc := f.bmcs["bmc-web-01"]
+
+			f.must(tt.order(f))
+			if got := bmc.orders(); !reflect.DeepEqual(got, []string{tt.asked}) {
+				t.Errorf("the BMC was asked %q", got)
+			}
+			f.newestOrder("web-01", tt.kind, tt.detail)
+
+			bmc.fail(refusal)
+			f.refused(tt.order(f), lab.Unavailable, "web-01", "10.0.0.1:623")
+			f.newestOrder("web-01", tt.failed, tt.detail+": ")
+		})
+	}
+}
+
+func power(action lab.PowerAction) func(*fixture) error {
+	return func(f *fixture) error { return f.SetPower(f.t.Context(), f.ada, "web-01", action) }
+}
+
+func identify(light lab.Light) func(*fixture) error {
+	return func(f *fixture) error { return f.Identify(f.t.Context(), f.ada, "web-01", light) }
+}
+
+// newestOrder checks the newest event that is somebody's doing: a BMC may
+// report a power state meanwhile.
+func (f *fixture) newestOrder(machine, kind, detail string) {
+	f.t.Helper()
+	events, err := f.MachineEvents(f.t.Context(), f.ada, machine, 5)
+	f.must(err)
+	for _, e := range events {
+		if e.User == "" {
+			continue
+		}
+		if e.Kind != kind || !strings.HasPrefix(e.Detail, detail) || e.User != "ada" {
+			f.t.Errorf("newest event: %+v; want %s, %s", e, kind, detail)
+		}
+		return
+	}
+	f.t.Errorf("no event of a person; want %s, %s", kind, detail)
+}
