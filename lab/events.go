@@ -2,28 +2,30 @@ package lab
 
 // The kinds of events, as they are kept and shown.
 const (
-	EventUserAdded      = "user added"
-	EventKeyEnrolled    = "key enrolled"
-	EventTokenCreated   = "token created"
-	EventLogin          = "login"
-	EventMachineAdded   = "machine added"
-	EventMachineChanged = "machine changed"
-	EventImageAdded     = "image added"
-	EventPreseedAdded   = "preseed added"
-	EventReserved       = "reserved"
-	EventReleased       = "released"
-	EventPower          = "power"        // somebody asked for it
-	EventPowerFailed    = "power failed" // somebody asked, in vain
-	EventIdentify       = "identify"
-	EventIdentifyFailed = "identify failed"
-	EventPowerSeen      = "power seen" // the BMC reports another state than before
-	EventProvision      = "provision"  // a run began
-	EventProvisionEnded = "provision ended"
-	EventStage          = "stage" // a run has come further
-	EventDHCP           = "dhcp"
-	EventBootConfig     = "boot configuration"
-	EventPreseedFetched = "preseed fetched"
-	EventPreseedError   = "preseed error"
-	EventPhoneHome      = "phone home"
-	EventConsole        = "console opened"
+	EventUserAdded        = "user added"
+	EventKeyEnrolled      = "key enrolled"
+	EventTokenCreated     = "token created"
+	EventLogin            = "login"
+	EventMachineAdded     = "machine added"
+	EventMachineChanged   = "machine changed"
+	EventImageAdded       = "image added"
+	EventPreseedAdded     = "preseed added"
+	EventReserved         = "reserved"
+	EventReleased         = "released"
+	EventPower            = "power"        // somebody asked for it
+	EventPowerFailed      = "power failed" // somebody asked, in vain
+	EventIdentify         = "identify"
+	EventIdentifyFailed   = "identify failed"
+	EventBootDevice       = "boot device"
+	EventBootDeviceFailed = "boot device failed"
+	EventPowerSeen        = "power seen" // the BMC reports another state than before
+	EventProvision        = "provision"  // a run began
+	EventProvisionEnded   = "provision ended"
+	EventStage            = "stage" // a run has come further
+	EventDHCP             = "dhcp"
+	EventBootConfig       = "boot configuration"
+	EventPreseedFetched   = "preseed fetched"
+	EventPreseedError     = "preseed error"
+	EventPhoneHome        = "phone home"
+	EventConsole          = "console opened"
 )

@@ -54,6 +54,21 @@ const (
 
 var ipmiLights = map[Light]ipmi.Light{LightOff: ipmi.LightOff, LightBrief: ipmi.LightBrief, LightOn: ipmi.LightOn}
 
+// BootDevice is what a machine may be asked to start from.
+type BootDevice string
+
+const (
+	BootPXE   BootDevice = "pxe"
+	BootDisk  BootDevice = "disk"
+	BootBIOS  BootDevice = "bios" // into the firmware's setup
+	BootCDROM BootDevice = "cdrom"
+	BootNone  BootDevice = "none" // as the firmware is set up
+)
+
+var ipmiDevices = map[BootDevice]ipmi.BootDevice{
+	BootPXE: ipmi.BootPXE, BootDisk: ipmi.BootDisk, BootBIOS: ipmi.BootBIOS, BootCDROM: ipmi.BootCDROM, BootNone: ipmi.BootNone,
+}
+
 // SetPower does something to a machine's power. It blocks until the BMC has
 // answered, 5 s or so at most, which says nothing of when the machine obeys.
 // Its holders and admins may.
@@ -85,6 +100,28 @@ func (l *Lab) Identify(ctx context.Context, actor Actor, name string, light Ligh
 	bmcErr := a.bmc.Identify(ctx, order)
 	err = l.ordered(ctx, actor, m, EventIdentify, EventIdentifyFailed, string(light), bmcErr)
 	return wrap(err, "identify %s", m.Name)
+}
+
+// SetBootDevice says what a machine starts from at its next boot, or at every
+// one. It starts nothing: a power on or reset follows, within 60 s on many
+// BMCs. UEFI or not is as the machine's firmware has it. It blocks like
+// SetPower. The machine's holders and admins may.
+func (l *Lab) SetBootDevice(ctx context.Context, actor Actor, name string, device BootDevice, persistent bool) error {
+	order, known := ipmiDevices[device]
+	if !known {
+		return fail(Invalid, "boot device %q: it is one of pxe, disk, bios, cdrom and none", device)
+	}
+	m, a, err := l.operate(ctx, actor, name, "set boot device")
+	if err != nil {
+		return err
+	}
+	bmcErr := a.bmc.SetBootDevice(ctx, order, ipmi.BootOptions{EFI: m.EFIBoot, Persistent: persistent})
+	detail := string(device)
+	if persistent {
+		detail += ", for every boot"
+	}
+	err = l.ordered(ctx, actor, m, EventBootDevice, EventBootDeviceFailed, detail, bmcErr)
+	return wrap(err, "set boot device %s of %s", device, m.Name)
 }
 
 // ordered keeps what a BMC was told and what it said to that, and returns the

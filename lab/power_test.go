@@ -7,6 +7,7 @@ import (
 
 	"provisioner/ipmi"
 	"provisioner/lab"
+	"provisioner/store"
 )
 
 func TestOrdersReachTheBMCAndAreKept(t *testing.T) {
@@ -26,6 +27,11 @@ func TestOrdersReachTheBMCAndAreKept(t *testing.T) {
 		{power(lab.Interrupt), "power diag", lab.EventPower, lab.EventPowerFailed, "diag"},
 		{identify(lab.LightBrief), "light on for 15 s", lab.EventIdentify, lab.EventIdentifyFailed, "brief"},
 		{identify(lab.LightOff), "light off", lab.EventIdentify, lab.EventIdentifyFailed, "off"},
+		{bootDevice(lab.BootPXE, false), "boot pxe efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "pxe"},
+		{bootDevice(lab.BootDisk, true), "boot disk efi=true persistent=true", lab.EventBootDevice, lab.EventBootDeviceFailed, "disk, for every boot"},
+		{bootDevice(lab.BootBIOS, false), "boot bios efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "bios"},
+		{bootDevice(lab.BootCDROM, false), "boot cdrom efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "cdrom"},
+		{bootDevice(lab.BootNone, false), "boot none efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "none"},
 	} {
 		t.Run(tt.asked, func(t *testing.T) {
 			f := newFixture(t)
@@ -45,8 +51,28 @@ func TestOrdersReachTheBMCAndAreKept(t *testing.T) {
 	}
 }
 
+func TestBootDeviceOfAMachineWithoutUEFI(t *testing.T) {
+	f := newFixture(t)
+	bmc := &fakeBMC{polled: make(chan struct{}, 100)}
+	f.bmcs["bmc-old-01"] = bmc
+	f.must(f.AddMachine(t.Context(), lab.Local, lab.NewMachine{
+		Name: "old-01", Arch: "amd64", Subarch: "bios", BMC: &store.BMC{Address: "bmc-old-01"},
+	}))
+	<-bmc.polled
+	f.must(f.SetBootDevice(t.Context(), f.admin, "old-01", lab.BootPXE, false))
+	if got := bmc.orders(); !reflect.DeepEqual(got, []string{"boot pxe efi=false persistent=false"}) {
+		t.Errorf("the BMC was asked %q", got)
+	}
+}
+
 func power(action lab.PowerAction) func(*fixture) error {
 	return func(f *fixture) error { return f.SetPower(f.t.Context(), f.ada, "web-01", action) }
+}
+
+func bootDevice(device lab.BootDevice, persistent bool) func(*fixture) error {
+	return func(f *fixture) error {
+		return f.SetBootDevice(f.t.Context(), f.ada, "web-01", device, persistent)
+	}
 }
 
 func identify(light lab.Light) func(*fixture) error {

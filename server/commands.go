@@ -22,6 +22,7 @@ type commands struct {
 	Reserve  reserveCommand  `cmd:"" help:"Take a machine that nobody holds."`
 	Release  releaseCommand  `cmd:"" help:"Give a machine back."`
 	Power    powerCommand    `cmd:"" help:"Turn a machine on or off, reset it, or ask its BMC for its power state."`
+	Boot     bootCommand     `cmd:"" help:"Say what a machine starts from next. power on, reset or cycle then starts it."`
 	Identify identifyCommand `cmd:"" help:"Turn on the light of a machine for 15 s, to find it in its rack."`
 	Whoami   whoamiCommand   `cmd:"" help:"Who you are to this server."`
 	Help     helpCommand     `cmd:"" help:"This list."`
@@ -196,6 +197,27 @@ func (c powerCommand) Run(in *invocation) error {
 	}
 	answer := map[string]string{"name": c.Name, "power": string(power.State)}
 	return errors.Join(err, in.print(c.JSON, answer, string(power.State)))
+}
+
+type bootCommand struct {
+	Name       string `arg:"" help:"Name of the machine."`
+	Device     string `arg:"" enum:"pxe,disk,bios,cdrom,none" help:"pxe, disk, bios (the firmware's setup), cdrom or none (as the firmware is set up)."`
+	Persistent bool   `help:"For every boot, not the next one only."`
+	JSON       bool   `help:"As JSON."`
+}
+
+func (c bootCommand) Run(in *invocation) error {
+	if err := in.lab.SetBootDevice(in.ctx, in.actor, c.Name, lab.BootDevice(c.Device), c.Persistent); err != nil {
+		return err
+	}
+	sentence := fmt.Sprintf("%s: next boot from %s", c.Name, c.Device)
+	switch {
+	case c.Device == string(lab.BootNone):
+		sentence = c.Name + ": boots as its firmware is set up"
+	case c.Persistent:
+		sentence = fmt.Sprintf("%s: every boot from %s", c.Name, c.Device)
+	}
+	return in.print(c.JSON, map[string]any{"name": c.Name, "device": c.Device, "persistent": c.Persistent}, sentence)
 }
 
 type identifyCommand struct {
