@@ -1,0 +1,353 @@
+package transcript
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// flushEvery is how long a byte may wait for the disk: well below the
+	// second which a process that is killed may lose.
+	flushEvery = 500 * time.Millisecond
+	flushSize  = 32 << 10  // bytes that do not wait for it
+	maxPending = 256 << 10 // bytes that wait for a slow disk; more are lost
+)
+
+var errSlow = errors.New("the disk is too slow")
+
+// Log is what the console of one machine has printed. It is safe for
+// concurrent use.
+type Log struct {
+	folder *Folder
+	name   string
+	logger *slog.Logger
+
+	mu        sync.Mutex
+	pending   chunk // not yet on its way to the disk
+	writing   chunk // on its way, behind end
+	end       place // of what is on disk
+	scheduled bool  // pending will be written
+	hurried   bool  // at once
+	timer     *time.Timer
+	dropped   int   // bytes for which pending had no room, since the last write
+	lost      int64 // bytes that are not in the log
+
+	disk    sync.Mutex // held while files are written or dropped; taken before mu
+	loaded  bool
+	current segment
+	failing bool // that has been told
+}
+
+// chunk is bytes that came together.
+type chunk struct {
+	bytes []byte
+	at    time.Time // of the first one
+}
+
+// place is somewhere in a log.
+type place struct{ start, offset int64 }
+
+// segment is a pair of files.
+type segment struct {
+	start int64 // bytes that came before it; its name
+	size  int64 // of its bytes
+	index int64 // of its index
+}
+
+const (
+	bytesSuffix = ".log"
+	indexSuffix = ".idx"
+)
+
+func (l *Log) file(start int64, suffix string) string {
+	return path.Join(l.name, fmt.Sprintf("%020d%s", start, suffix))
+}
+
+// Append adds to the log. It never waits for the disk: what comes is written
+// within a second, and what the disk does not take is lost and counted.
+func (l *Log) Append(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.pending.bytes)+len(p) > maxPending {
+		l.dropped += len(p)
+		l.lost += int64(len(p))
+		return
+	}
+	if len(l.pending.bytes) == 0 {
+		l.pending.at = l.folder.now()
+	}
+	l.pending.bytes = append(l.pending.bytes, p...)
+	hurry := len(l.pending.bytes) >= flushSize && !l.hurried
+	wait := flushEvery
+	if hurry {
+		l.hurried, wait = true, 0
+	}
+	switch {
+	case l.timer == nil:
+		l.timer = time.AfterFunc(wait, l.Flush)
+	case !l.scheduled, hurry && l.timer.Stop(): // else it has fired, and takes this with it
+		l.timer.Reset(wait)
+	}
+	l.scheduled = true
+}
+
+// Flush writes what was appended, and blocks until it is written. It is needed
+// only before the process ends; a failure is logged once, and what was not
+// written is lost.
+func (l *Log) Flush() {
+	l.folder.writers <- struct{}{}
+	defer func() { <-l.folder.writers }()
+	l.disk.Lock()
+	defer l.disk.Unlock()
+
+	l.mu.Lock()
+	l.writing, l.pending = l.pending, chunk{}
+	dropped := l.dropped
+	l.scheduled, l.hurried, l.dropped = false, false, 0
+	if len(l.writing.bytes) == 0 {
+		l.mu.Unlock()
+		return
+	}
+	l.timer.Stop()
+	l.mu.Unlock()
+
+	n, err := l.write(l.writing)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost += int64(len(l.writing.bytes) - n)
+	l.writing = chunk{}
+	l.end = place{l.current.start, l.current.size}
+	if err == nil && dropped > 0 {
+		err = errSlow
+	}
+	switch {
+	case err != nil && !l.failing:
+		l.logger.Error("console log has a gap, and the console goes on; see to the disk of the data folder", "error", err)
+	case err == nil && l.failing:
+		l.logger.Info("console log is written again", "bytes_lost", l.lost)
+	}
+	l.failing = err != nil
+}
+
+// Lost returns how many bytes are missing in the log since the process has
+// started, because the disk was full, slow or broken.
+func (l *Log) Lost() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+// write appends to the current segment and returns how many bytes it has taken.
+func (l *Log) write(c chunk) (n int, err error) {
+	if err := l.load(); err != nil {
+		return 0, err
+	}
+	if l.current.size+l.current.index >= l.folder.limits.Segment {
+		l.current = segment{start: l.current.start + l.current.size}
+		if err := l.drop(); err != nil {
+			return 0, err
+		}
+	}
+	data, size, err := l.open(bytesSuffix)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	index, indexSize, err := l.open(indexSuffix)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, index.Close()) }()
+	// The files say how long they are: somebody may have removed them.
+	l.current.size, l.current.index = size, min(l.current.index, indexSize)
+
+	if _, err := index.WriteAt(appendRecord(nil, c.at, l.current.size), l.current.index); err != nil {
+		return 0, err
+	}
+	n, err = data.WriteAt(c.bytes, l.current.size)
+	if n > 0 { // else the next record takes the place of this one
+		l.current.size += int64(n)
+		l.current.index += recordSize
+	}
+	return n, err
+}
+
+// open opens a file of the current segment, which it makes if need be.
+func (l *Log) open(suffix string) (*os.File, int64, error) {
+	name := l.file(l.current.start, suffix)
+	f, err := l.folder.root.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := l.folder.root.Mkdir(l.name, 0o700); err != nil {
+			return nil, 0, err
+		}
+		f, err = l.folder.root.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+// prepare makes what an earlier process has written readable.
+func (l *Log) prepare() error {
+	l.disk.Lock()
+	defer l.disk.Unlock()
+	return l.load()
+}
+
+// load finds out where the log stopped, once.
+func (l *Log) load() error {
+	if l.loaded {
+		return nil
+	}
+	segments, err := l.segments()
+	if err != nil {
+		return err
+	}
+	if len(segments) > 0 {
+		l.current = segments[len(segments)-1]
+		if l.current.index, err = l.repairIndex(l.current); err != nil {
+			return err
+		}
+	}
+	l.loaded = true
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = place{l.current.start, l.current.size}
+	return nil
+}
+
+// repairIndex cuts off what a crash has left of a write: a part of a record,
+// and records of bytes that never came. It returns the size of the rest.
+func (l *Log) repairIndex(s segment) (size int64, err error) {
+	index, err := l.folder.root.OpenFile(l.file(s.start, indexSuffix), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, index.Close()) }()
+	_, end, _, err := lastRecord(index, s.index, s.size)
+	if err == nil && end != s.index {
+		err = index.Truncate(end)
+	}
+	return end, err
+}
+
+// segments returns what is on disk, the oldest first.
+func (l *Log) segments() ([]segment, error) {
+	entries, err := fs.ReadDir(l.folder.root.FS(), l.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []segment
+	for _, e := range entries {
+		digits, found := strings.CutSuffix(e.Name(), bytesSuffix)
+		start, err := strconv.ParseInt(digits, 10, 64)
+		if !found || err != nil || start < 0 || l.file(start, bytesSuffix) != path.Join(l.name, e.Name()) {
+			continue // not ours
+		}
+		info, err := e.Info()
+		if err != nil {
+			continue // dropped meanwhile
+		}
+		s := segment{start: start, size: info.Size()}
+		if info, err := l.folder.root.Stat(l.file(start, indexSuffix)); err == nil {
+			s.index = info.Size()
+		}
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b segment) int { return cmp.Compare(a.start, b.start) })
+	return all, nil
+}
+
+// dropOld drops all segments that nobody has written to for too long.
+func (l *Log) dropOld() error {
+	l.disk.Lock()
+	defer l.disk.Unlock()
+	if err := l.load(); err != nil {
+		return err
+	}
+	return l.drop()
+}
+
+// drop removes the oldest segments, as the limits say: what is left, and a
+// whole new segment, do not exceed the total size.
+func (l *Log) drop() error {
+	segments, err := l.segments()
+	if err != nil {
+		return err
+	}
+	total := l.folder.limits.Segment
+	for _, s := range segments {
+		if s.start != l.current.start {
+			total += s.size + s.index
+		}
+	}
+	oldest := l.folder.now().Add(-l.folder.limits.Age)
+	for _, s := range segments {
+		if s.start == l.current.start {
+			total = 0 // it goes by age only
+		}
+		if total <= l.folder.limits.Total {
+			written, err := l.written(s)
+			if err != nil {
+				return err
+			}
+			if !written.Before(oldest) {
+				break
+			}
+		}
+		// The index first: bytes without times are of before any time.
+		for _, suffix := range []string{indexSuffix, bytesSuffix} {
+			if err := l.folder.root.Remove(l.file(s.start, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		total -= s.size + s.index
+		if s.start == l.current.start {
+			l.current = segment{start: s.start + s.size}
+		}
+	}
+	return nil
+}
+
+// written returns when a segment was last written to.
+func (l *Log) written(s segment) (at time.Time, err error) {
+	index, err := l.folder.root.Open(l.file(s.start, indexSuffix))
+	if err == nil {
+		defer func() { err = errors.Join(err, index.Close()) }()
+		r, _, ok, err := lastRecord(index, s.index, s.size)
+		if err == nil && ok {
+			return time.UnixMilli(r.at), nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return at, err
+		}
+	}
+	info, err := l.folder.root.Stat(l.file(s.start, bytesSuffix))
+	if err != nil {
+		return at, err
+	}
+	return info.ModTime(), nil
+}
