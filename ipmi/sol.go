@@ -30,6 +30,7 @@ const solInstance = 1 // the only one that BMCs have
 type SOL struct {
 	client  *Client
 	session *session
+	polite  bool // leaves the console to whoever has it
 
 	writing chan struct{} // one place, held while a Write enqueues, so that writes do not mix
 
@@ -48,7 +49,13 @@ type SOL struct {
 //
 // It blocks until the BMC has agreed, the end of ctx, or the timeout. The
 // console then lives until Close, or until the BMC or the network ends it.
-func (c *Client) OpenSOL(ctx context.Context) (*SOL, error) {
+func (c *Client) OpenSOL(ctx context.Context) (*SOL, error) { return c.openSOL(ctx, false) }
+
+// OpenFreeSOL is OpenSOL without taking over: a console that somebody else has
+// open is left to them, and the error is ErrSOLActive.
+func (c *Client) OpenFreeSOL(ctx context.Context) (*SOL, error) { return c.openSOL(ctx, true) }
+
+func (c *Client) openSOL(ctx context.Context, polite bool) (*SOL, error) {
 	const op = "open console"
 	began := time.Now()
 	for again := true; ; again = false {
@@ -61,6 +68,7 @@ func (c *Client) OpenSOL(ctx context.Context) (*SOL, error) {
 			c.release(s)
 			return nil, c.fail(op, err)
 		}
+		sol.polite = polite
 		patience := c.cfg.Timeout
 		if again && !fresh {
 			patience = patience * 3 / 5
@@ -95,7 +103,7 @@ func (c *Client) newSOL(s *session) (*SOL, error) {
 }
 
 // activate asks the BMC for the console (IPMI v2.0 §24.1), and takes it away
-// from whoever has it, once.
+// from whoever has it, once, unless it is to be polite.
 func (l *SOL) activate(ctx context.Context, patience time.Duration) error {
 	req := &transport.ActivatePayloadRequest{
 		PayloadType:          types.PayloadTypeSOL,
@@ -106,6 +114,9 @@ func (l *SOL) activate(ctx context.Context, patience time.Duration) error {
 	r, err := l.session.run(ctx, req, patience)
 	if err == nil && r.code == uint8(types.CodeActivatePayloadAlreadyActive) {
 		// A client that died, or our own activation whose answer was lost.
+		if l.polite && !l.holds(ctx) {
+			return fmt.Errorf("%w: another client has it", ErrSOLActive)
+		}
 		if err := l.deactivate(ctx); err != nil {
 			return fmt.Errorf("%w, and its holder could not be disconnected: %w", ErrSOLActive, err)
 		}
@@ -133,6 +144,15 @@ func (l *SOL) activate(ctx context.Context, patience time.Duration) error {
 			ErrProtocol, port, l.client.port())
 	}
 	return l.start(r.seq, int(res.InboundPayloadSize))
+}
+
+// holds asks the BMC whether the active console is of this session (IPMI v2.0
+// §24.5). A BMC that does not know is taken to say no.
+func (l *SOL) holds(ctx context.Context) bool {
+	req := &transport.GetPayloadInstanceInfoRequest{PayloadType: types.PayloadTypeSOL, PayloadInstance: solInstance}
+	r, err := l.session.run(ctx, req, l.client.cfg.Timeout)
+	var res transport.GetPayloadInstanceInfoResponse
+	return err == nil && r.code == uint8(types.CodeOK) && res.Unpack(r.data) == nil && res.SessionID == l.session.bmcID
 }
 
 func (c *Client) port() string {

@@ -176,6 +176,29 @@ func TestConsoleIsTakenOver(t *testing.T) {
 	}
 }
 
+func TestConsoleThatIsOpenElsewhereIsLeftThereIfAsked(t *testing.T) {
+	hw := &machine{}
+	addr := onLoopback(t, sim.New(user, password, hw))
+	first := openSOL(t, connect(t, ipmi.Config{Addr: addr}))
+	second := connect(t, ipmi.Config{Addr: addr})
+	if _, err := second.OpenFreeSOL(t.Context()); !errors.Is(err, ipmi.ErrSOLActive) {
+		t.Errorf("a console in use: %v", err)
+	}
+	if _, err := first.Write([]byte("still mine")); err != nil || hw.wasTyped() != "still mine" {
+		t.Errorf("typed %q, %v", hw.wasTyped(), err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sol, err := second.OpenFreeSOL(t.Context())
+	if err != nil {
+		t.Fatalf("a free console: %v", err)
+	}
+	if err := sol.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOneClientHasOneConsole(t *testing.T) {
 	c := connect(t, ipmi.Config{Addr: onLoopback(t, sim.New(user, password, &machine{}))})
 	sol := openSOL(t, c)
