@@ -43,6 +43,10 @@ type Config struct {
 	// KG is the BMC's own key of at most 20 bytes. With nil the password
 	// serves in its place (IPMI v2.0 §13.33).
 	KG []byte
+	// Cartridge, from 1 to 45, says that Addr is the chassis manager of an HPE
+	// Moonshot and the machine is this cartridge of it. With 0 Addr is the
+	// machine's own BMC.
+	Cartridge int
 	// Dial connects to Addr; each Read and Write is one datagram. With nil it
 	// is UDP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
@@ -106,8 +110,8 @@ func withPort(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// Check says what is wrong with a name, a password or a key before any BMC is
-// asked. Each of its errors is ErrBadCredentials.
+// Check says what is wrong with a Config before any BMC is asked. Of a name, a
+// password and a key its errors are ErrBadCredentials.
 func (cfg *Config) Check() error {
 	switch {
 	case len(cfg.Username) > maxUsername:
@@ -116,6 +120,8 @@ func (cfg *Config) Check() error {
 		return fmt.Errorf("%w: the password has %d bytes, IPMI allows %d", ErrBadCredentials, len(cfg.Password), maxPassword)
 	case len(cfg.KG) > maxPassword:
 		return fmt.Errorf("%w: the key K_g has %d bytes, IPMI allows %d", ErrBadCredentials, len(cfg.KG), maxPassword)
+	case cfg.Cartridge < 0 || cfg.Cartridge > maxCartridge:
+		return fmt.Errorf("a Moonshot chassis has cartridges 1 to %d, and no %d", maxCartridge, cfg.Cartridge)
 	}
 	return nil
 }
@@ -176,17 +182,20 @@ func (c *Client) do(ctx context.Context, req request, idempotent bool) (reply, e
 	}
 }
 
-// run is do for a command that proves the session dead when the BMC says
-// nothing at all while it waits.
+// run is do for a command to the machine. It proves the session dead when the
+// BMC says nothing at all while it waits.
 func (s *session) run(ctx context.Context, req request, patience time.Duration) (reply, error) {
 	heard := s.heard.Load()
-	r, err := s.do(ctx, req, patience)
+	r, err := s.do(ctx, s.toMachine(req), patience)
 	if !errors.Is(err, errSilent) {
 		return r, err
 	}
 	err = s.noAnswer()
-	if s.heard.Load() == heard {
+	switch {
+	case s.heard.Load() == heard:
 		s.end(err)
+	case s.bridge != nil:
+		err = fmt.Errorf("%w from the cartridge, though its chassis answers", err)
 	}
 	return r, err
 }
@@ -262,6 +271,9 @@ func (c *Client) open(ctx context.Context, first terms, since time.Time) (*sessi
 		return nil, first, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
 	s := newSession(conn, c.cfg.Timeout, &c.stats)
+	if c.cfg.Cartridge != 0 {
+		s.bridge = moonshot(c.cfg.Cartridge)
+	}
 	t, err := c.handshake(ctx, s, first, since)
 	if err != nil {
 		s.end(err)

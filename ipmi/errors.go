@@ -45,10 +45,14 @@ func refused(cmd types.Command, code uint8) error {
 	return fmt.Errorf("%w: %s (completion code %02Xh)", ErrRefused, sentence(types.StrCC(cmd, code)), code)
 }
 
-// sentence lowers the first letter of a text of the library.
+// sentence lowers the first letter of a text of the library, unless it begins
+// an abbreviation.
 func sentence(s string) string {
-	if s == "" {
+	switch {
+	case s == "":
 		return "unknown reason"
+	case len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z':
+		return s
 	}
 	return strings.ToLower(s[:1]) + s[1:]
 }

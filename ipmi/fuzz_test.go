@@ -101,11 +101,17 @@ func FuzzAuthentic(f *testing.F) {
 	f.Add(uint8(types.PayloadTypeSOL), true, []byte{0, 0, 0, 0x10})
 	f.Add(uint8(types.PayloadTypeSOL), false, make([]byte, 17))
 	f.Add(uint8(types.PayloadTypeIPMI), false, make([]byte, 31))
+	send, get := types.CommandSendMessage, (&app.GetDeviceIDRequest{}).Command()
+	answer := protocol.BuildIPMIResponse(uint8(get.NetFn), get.ID, 1, 0, []byte{1, 2, 3})
+	inner := protocol.BuildIPMIResponse(uint8(send.NetFn), send.ID, 1, 0, answer)
+	f.Add(uint8(types.PayloadTypeIPMI), true, protocol.BuildIPMIResponse(uint8(send.NetFn), send.ID, 1, 0, inner))
+	f.Add(uint8(types.PayloadTypeIPMI), true, protocol.BuildIPMIResponse(uint8(send.NetFn), send.ID, 1, 0x83, nil))
 	f.Fuzz(func(t *testing.T, payload uint8, encrypt bool, plain []byte) {
 		if len(plain) > maxDatagram {
 			t.Skip("longer than what is read")
 		}
 		s := sessionForTest()
+		s.calls[1] = &call{key: keyOf((&app.GetDeviceIDRequest{}).Command(), 1), bridged: true, reply: make(chan reply, 1)}
 		k := s.keys.Load()
 		pkt, err := k.seal(types.PayloadType(payload&0x3f), s.consoleID, 1, plain)
 		if err != nil {

@@ -14,17 +14,23 @@ type request interface {
 // consoleAddr is the software ID of a remote console (IPMI v2.0 Table 5-4).
 const consoleAddr = 0x81
 
-// packRequest builds an IPMI message to the BMC itself (IPMI v2.0 §13.8).
-// seq is below 64.
+// packRequest builds an IPMI message (IPMI v2.0 §13.8): to the BMC itself, or
+// to the controller that a bridged one is meant for. seq is below 64.
 func packRequest(req request, seq uint8) []byte {
-	cmd := req.Command()
+	if b, ok := req.(bridged); ok {
+		return b.pack(seq)
+	}
+	return packMessage(protocol.BMCAddr, consoleAddr, req.Command(), req.Pack(), seq)
+}
+
+func packMessage(responder, requester uint8, cmd types.Command, data []byte, seq uint8) []byte {
 	msg := types.IPMIRequest{
-		ResponderAddr:     protocol.BMCAddr,
+		ResponderAddr:     responder,
 		NetFn:             cmd.NetFn,
-		RequesterAddr:     consoleAddr,
+		RequesterAddr:     requester,
 		RequesterSequence: seq,
 		Command:           cmd.ID,
-		CommandData:       req.Pack(),
+		CommandData:       data,
 	}
 	msg.ComputeChecksum()
 	return msg.Pack()
@@ -35,6 +41,8 @@ type reply struct {
 	code uint8  // the completion code
 	data []byte // what follows it
 	seq  uint32 // the session sequence number that it came with
+
+	undelivered bool // code is of an envelope, see bridged
 }
 
 // responseKey is what a response is matched to its request by.

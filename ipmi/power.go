@@ -83,7 +83,12 @@ func (c *Client) Power(ctx context.Context) (PowerState, error) {
 //
 // When the session proves lost, on, off and soft are tried again on a fresh
 // one, the others are not: nobody knows whether the BMC has done them.
+//
+// A Moonshot cartridge refuses reset (80h), and is power-cycled instead.
 func (c *Client) SetPower(ctx context.Context, a PowerAction) error {
+	if a == PowerReset && c.cfg.Cartridge != 0 {
+		a = PowerCycle
+	}
 	idempotent := a == PowerUp || a == PowerDown || a == PowerSoft
 	_, err := c.ask(ctx, &chassis.ChassisControlRequest{ChassisControl: chassis.ChassisControl(a)}, idempotent)
 	return c.fail("power "+a.String(), err)

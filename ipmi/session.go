@@ -19,6 +19,9 @@ const (
 	// retryAfter is how long the first answer is waited for before a request
 	// is sent again; the wait then doubles.
 	retryAfter = time.Second
+	// bridgedRetryAfter gives the controllers on a bridge time to try again by
+	// themselves: what we send again, they may do again.
+	bridgedRetryAfter = 2 * time.Second
 	// inFlight bounds the commands that a session has under way at once, for
 	// BMCs have short queues.
 	inFlight = 4
@@ -37,6 +40,7 @@ type session struct {
 	conn     net.Conn
 	stats    *counters
 	timeout  time.Duration     // how long a silent BMC is waited for
+	bridge   *bridge           // to the machine; nil: the BMC is its own
 	hello    chan helloMessage // setup messages, to the handshake
 	slots    chan struct{}     // a place for each command in flight
 	done     chan struct{}     // closed by end
@@ -63,8 +67,9 @@ type session struct {
 
 // call is a command that awaits its response.
 type call struct {
-	key   responseKey
-	reply chan reply // one place: later duplicates are dropped
+	key     responseKey
+	bridged bool
+	reply   chan reply // one place: later duplicates are dropped
 }
 
 // newSession starts the reader of conn. The caller must end the session.
@@ -214,7 +219,20 @@ func (s *session) receiveResponse(seq uint32, plain []byte) error {
 	s.mu.Lock()
 	c := s.calls[key.seq]
 	s.mu.Unlock()
-	if c == nil || c.key != key {
+	if c == nil {
+		return errUnexpected
+	}
+	if msg, envelope := unwrap(key, r); c.bridged && envelope {
+		switch {
+		case r.code != uint8(types.CodeOK):
+			key, r.undelivered = c.key, true
+		case len(msg) > 0:
+			return s.receiveResponse(seq, msg) // ends: it is shorter
+		default:
+			return nil // it is on its way
+		}
+	}
+	if c.key != key {
 		return errUnexpected
 	}
 	select {
@@ -290,8 +308,10 @@ func (s *session) noAnswer() error {
 // second, three, seven ... until patience is over: errSilent. A busy BMC
 // (completion code C0h) is asked again in the same way. The first packet
 // leaves even when ctx is over already.
+//
+// The command is the BMC's own, unless toMachine has made it the machine's.
 func (s *session) do(ctx context.Context, req request, patience time.Duration) (reply, error) {
-	c, leave, err := s.enter(ctx, req.Command())
+	c, leave, err := s.enter(ctx, req)
 	if err != nil {
 		return reply{}, err
 	}
@@ -300,8 +320,12 @@ func (s *session) do(ctx context.Context, req request, patience time.Duration) (
 
 	var busy *reply
 	deadline := time.Now().Add(patience)
-	for wait := retryAfter; ; wait *= 2 {
-		if wait > retryAfter {
+	first := retryAfter
+	if c.bridged {
+		first = bridgedRetryAfter
+	}
+	for wait := first; ; wait *= 2 {
+		if wait > first {
 			s.stats.retransmitted.Add(1)
 		}
 		s.send(types.PayloadTypeIPMI, msg)
@@ -309,11 +333,12 @@ func (s *session) do(ctx context.Context, req request, patience time.Duration) (
 		for again := false; !again; {
 			select {
 			case r := <-c.reply:
-				if r.code != uint8(types.CodeNodeBusy) {
-					timer.Stop()
-					return r, nil
+				if r.code == uint8(types.CodeNodeBusy) {
+					busy = &r
+					continue
 				}
-				busy = &r
+				timer.Stop()
+				return r.delivered()
 			case <-timer.C:
 				again = true
 			case <-s.done:
@@ -329,13 +354,30 @@ func (s *session) do(ctx context.Context, req request, patience time.Duration) (
 		}
 	}
 	if busy != nil {
-		return *busy, nil
+		return busy.delivered()
 	}
 	return reply{}, errSilent
 }
 
+// delivered turns the refusal of an envelope into an error.
+func (r reply) delivered() (reply, error) {
+	if r.undelivered {
+		return reply{}, undelivered(r.code)
+	}
+	return r, nil
+}
+
+// toMachine addresses a request to the machine, where that is not what the
+// session's BMC is of.
+func (s *session) toMachine(req request) request {
+	if s.bridge == nil {
+		return req
+	}
+	return bridged{req, s.bridge}
+}
+
 // enter takes a slot and a request sequence number for a command.
-func (s *session) enter(ctx context.Context, cmd types.Command) (c *call, leave func(), err error) {
+func (s *session) enter(ctx context.Context, req request) (c *call, leave func(), err error) {
 	select {
 	case s.slots <- struct{}{}:
 	default:
@@ -354,7 +396,8 @@ func (s *session) enter(ctx context.Context, cmd types.Command) (c *call, leave 
 	}
 	seq := s.nextCall
 	s.nextCall = (s.nextCall + 1) % sequences
-	c = &call{key: keyOf(cmd, seq), reply: make(chan reply, 1)}
+	_, isBridged := req.(bridged)
+	c = &call{key: keyOf(req.Command(), seq), bridged: isBridged, reply: make(chan reply, 1)}
 	s.calls[seq] = c
 	return c, func() {
 		s.mu.Lock()

@@ -183,7 +183,7 @@ func jitter(d time.Duration) time.Duration {
 // deactivate ends the BMC's SOL payload, whosever it is (IPMI v2.0 §24.2).
 func (l *SOL) deactivate(ctx context.Context) error {
 	req := &transport.DeactivatePayloadRequest{PayloadType: types.PayloadTypeSOL, PayloadInstance: solInstance}
-	r, err := l.session.do(ctx, req, min(farewell, l.client.cfg.Timeout))
+	r, err := l.session.do(ctx, l.session.toMachine(req), min(farewell, l.client.cfg.Timeout))
 	switch {
 	case errors.Is(err, errSilent):
 		return l.session.noAnswer()

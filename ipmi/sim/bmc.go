@@ -59,8 +59,10 @@ func WithoutSuite17() Option {
 // BMC is one simulated baseboard management controller with one user, an
 // administrator. It takes cipher suites 17 and 3 and at most four sessions.
 type BMC struct {
-	core   *bmc.BMC
-	serial *serialPort
+	core     *bmc.BMC
+	serial   *serialPort
+	commands *handlers.Registry
+	conn     net.PacketConn // of the Serve under way
 }
 
 // New makes a BMC in front of hw. IPMI cuts the user name at 16 and the
@@ -88,15 +90,16 @@ func New(username, password string, hw Hardware, opts ...Option) *BMC {
 	for _, o := range opts {
 		o(core)
 	}
-	return &BMC{core: core, serial: serial}
+	return &BMC{core: core, serial: serial, commands: commands()}
 }
 
 // Serve answers on conn until ctx ends, then closes conn and returns nil. It
 // returns an error when conn fails on its own. One Serve at a time.
 func (b *BMC) Serve(ctx context.Context, conn net.PacketConn) error {
 	guarded := newGuard(conn, b.core.Sessions)
+	b.conn = guarded
 	srv := server.NewServer(b.core, guarded,
-		server.WithHandlerRegistry(commands()),
+		server.WithHandlerRegistry(b.commands),
 		server.WithServerBufferSize(maxDatagram))
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bougou/go-ipmi/pkg/protocol"
+	"github.com/bougou/go-ipmi/pkg/types"
 
 	"provisioner/ipmi"
 )
@@ -55,6 +56,19 @@ func FuzzBMC(f *testing.F) {
 		defer cancel()
 		if err := New("ADMIN", "ADMIN", nothing{}).Serve(ctx, &once{pkts: [][]byte{pkt, pkt}}); err == nil {
 			t.Error("Serve ended well on a connection that failed")
+		}
+	})
+}
+
+// FuzzEnvelope is what an authentic client may hand to a chassis manager.
+func FuzzEnvelope(f *testing.F) {
+	f.Add([]byte{0x40, 0x8e, 0x18, 0x5a, 0x81, 0x14, 0x34, 0x37})
+	f.Add([]byte{0x40})
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, envelope []byte) {
+		m, code := open(envelope, ipmb, 0x8e, remoteConsole)
+		if code == types.CodeOK && len(m.data) != len(envelope)-8 {
+			t.Errorf("%d bytes of data in an envelope of %d", len(m.data), len(envelope))
 		}
 	})
 }
