@@ -41,7 +41,7 @@ func (l *Lab) attachMachines(ctx context.Context) error {
 			if m.BMCID == 0 {
 				continue
 			}
-			bmc, err := tx.BMC(ctx, m.BMCID)
+			bmc, err := tx.MachineBMC(ctx, m.ID)
 			if err != nil {
 				return err
 			}

@@ -24,7 +24,13 @@ type BMC interface {
 
 // dialRMCP is the BMC of a real machine.
 func dialRMCP(b store.BMC) (BMC, error) {
-	cfg := ipmi.Config{Addr: b.Address, Username: b.Username, Password: b.Password}
+	cfg := ipmi.Config{Addr: b.Address, Username: b.Username, Password: b.Password, Cartridge: b.Slot}
+	switch {
+	case b.Type == store.BMCMoonshot && b.Slot == 0:
+		return nil, errors.New("a machine in a Moonshot needs the number of its cartridge (--bmc-slot)")
+	case b.Type != store.BMCMoonshot && b.Slot != 0:
+		return nil, errors.New("only a machine in a Moonshot has a slot (--bmc-type moonshot)")
+	}
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}

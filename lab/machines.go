@@ -96,7 +96,7 @@ type NewMachine struct {
 	Arch    string // amd64, arm64
 	Subarch string // uefi, bios
 	MACs    []string
-	BMC     *store.BMC // nil: none
+	BMC     *store.BMC // nil: none; without a type: plain
 }
 
 // AddMachine adds a machine. Where there is one of that name, its BMC is
@@ -117,7 +117,12 @@ func (l *Lab) AddMachine(ctx context.Context, actor Actor, m NewMachine) error {
 		macs[i] = mac.String()
 	}
 	if m.BMC != nil {
-		bmc, err := l.newBMC(*m.BMC)
+		config := *m.BMC
+		if config.Type == "" {
+			config.Type = store.BMCPlain
+		}
+		m.BMC = &config
+		bmc, err := l.newBMC(config)
 		if err != nil {
 			return fail(Invalid, "add machine %s: %w", m.Name, err)
 		}

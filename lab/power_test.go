@@ -1,11 +1,18 @@
 package lab_test
 
 import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"provisioner/ipmi"
+	"provisioner/ipmi/sim"
 	"provisioner/lab"
 	"provisioner/store"
 )
@@ -62,6 +69,86 @@ func TestBootDeviceOfAMachineWithoutUEFI(t *testing.T) {
 	f.must(f.SetBootDevice(t.Context(), f.admin, "old-01", lab.BootPXE, false))
 	if got := bmc.orders(); !reflect.DeepEqual(got, []string{"boot pxe efi=false persistent=false"}) {
 		t.Errorf("the BMC was asked %q", got)
+	}
+}
+
+// cartridge is the hardware of a Moonshot's cartridge.
+type cartridge struct{ on atomic.Bool }
+
+func (c *cartridge) PoweredOn() bool                         { return c.on.Load() }
+func (c *cartridge) SetPower(on bool)                        { c.on.Store(on) }
+func (*cartridge) Reset()                                    {}
+func (*cartridge) SetBootDevice(ipmi.BootDevice, bool, bool) {}
+func (*cartridge) ReadSerial([]byte) int                     { return 0 }
+func (*cartridge) WriteSerial(p []byte) int                  { return len(p) }
+
+func TestMachineInAMoonshotIsReachedOverTheNetwork(t *testing.T) {
+	hw := &cartridge{}
+	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	served := make(chan error, 1)
+	go func() { served <- sim.NewMoonshot("ADMIN", "secret", 7, hw).Serve(serving, conn) }() // ends with stop
+	defer func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Errorf("simulated BMC: %v", err)
+		}
+	}()
+
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lab.New(lab.Config{Store: db, DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	updates := l.Subscribe()
+	defer updates.Close()
+	go func() { ended <- l.Run(ctx) }() // ends with cancel
+	defer func() {
+		cancel()
+		if err := errors.Join(<-ended, l.Close(), db.Close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	add := func(slot int, kind store.BMCType) error {
+		return l.AddMachine(t.Context(), lab.Local, lab.NewMachine{
+			Name: "cart-07", Arch: "arm64", Subarch: "uefi",
+			BMC: &store.BMC{Type: kind, Slot: slot, Address: conn.LocalAddr().String(), Username: "ADMIN", Password: "secret"},
+		})
+	}
+	for what, err := range map[string]error{
+		"without a slot":      add(0, store.BMCMoonshot),
+		"with one too many":   add(46, store.BMCMoonshot),
+		"in a machine's slot": add(7, ""),
+	} {
+		if lab.CodeOf(err) != lab.Invalid {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := add(7, store.BMCMoonshot); err != nil {
+		t.Fatal(err)
+	}
+	for seen := false; !seen; { // the first poll has come through
+		events, _, err := updates.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = slices.ContainsFunc(events, func(e store.Event) bool { return e.Kind == lab.EventPowerSeen && e.Detail == "off" })
+	}
+	admin := lab.Actor{User: store.User{Role: store.RoleAdmin}}
+	if err := l.SetPower(t.Context(), admin, "cart-07", lab.TurnOn); err != nil {
+		t.Fatal(err)
+	}
+	if !hw.PoweredOn() {
+		t.Error("the cartridge is off")
 	}
 }
 

@@ -265,7 +265,7 @@ func TestMachineCarriesItsHoldersAndSettings(t *testing.T) {
 		if err := tx.AddReservation(ctx, id, user, "bisect", noon); err != nil {
 			return err
 		}
-		if err := tx.SetMachineBMC(ctx, id, store.BMC{Address: "10.0.0.1", Username: "u", Password: "p", CreatedAt: noon}); err != nil {
+		if err := tx.SetMachineBMC(ctx, id, store.BMC{Type: store.BMCPlain, Address: "10.0.0.1", Username: "u", Password: "p", CreatedAt: noon}); err != nil {
 			return err
 		}
 		return tx.AddInterface(ctx, id, "52:54:00:00:00:01")
@@ -351,4 +351,40 @@ func TestOldEventsAreForgottenAndNewOnesKept(t *testing.T) {
 	if err != nil || len(left) != 1 || left[0].Kind != "new" || old() {
 		t.Errorf("left: %+v, %v", left, err)
 	}
+}
+
+func TestBMCOfAMachine(t *testing.T) {
+	db, _ := open(t)
+	plain := store.BMC{Type: store.BMCPlain, Address: "10.0.0.1", Username: "u", Password: "p", CreatedAt: noon}
+	cartridge := store.BMC{Type: store.BMCMoonshot, Address: "10.0.0.2", Username: "v", Password: "q", Slot: 7, CreatedAt: noon}
+	write(t, db, func(ctx context.Context, tx *store.Tx) error {
+		id, err := addMachine(ctx, tx, "web-01")
+		if err != nil {
+			return err
+		}
+		if _, err := tx.MachineBMC(ctx, id); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the BMC of a machine that has none: %v", err)
+		}
+		for _, want := range []store.BMC{plain, cartridge, plain} { // a new one, which is changed, and back
+			m, err := tx.MachineByID(ctx, id)
+			if err != nil {
+				return err
+			}
+			want.ID = m.BMCID
+			if err := tx.SetMachineBMC(ctx, id, want); err != nil {
+				return err
+			}
+			got, err := tx.MachineBMC(ctx, id)
+			if err != nil {
+				return err
+			}
+			if m.BMCID == 0 {
+				want.ID = got.ID
+			}
+			if got != want {
+				t.Errorf("BMC %+v, want %+v", got, want)
+			}
+		}
+		return nil
+	})
 }

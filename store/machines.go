@@ -155,33 +155,46 @@ func (tx *Tx) SetBootloader(ctx context.Context, subarchID, imageID int64) error
 	return tx.change(ctx, `UPDATE subarchitectures SET bootloader_id = ? WHERE id = ?`, imageID, subarchID)
 }
 
+// BMCType is what stands at the address of a BMC.
+type BMCType string
+
+const (
+	BMCPlain    BMCType = "plain"    // the machine's own BMC
+	BMCMoonshot BMCType = "moonshot" // the chassis manager of an HPE Moonshot
+)
+
 // BMC says how a machine's management controller is reached.
 type BMC struct {
 	ID        int64
+	Type      BMCType
 	Address   string // host or host:port
 	Username  string
 	Password  string
+	Slot      int // the machine's cartridge of a Moonshot, else 0
 	CreatedAt time.Time
 }
 
-// BMC returns a management controller.
-func (tx *Tx) BMC(ctx context.Context, id int64) (BMC, error) {
+// MachineBMC returns how the management controller of a machine is reached,
+// and [ErrNotFound] where it has none.
+func (tx *Tx) MachineBMC(ctx context.Context, machineID int64) (BMC, error) {
 	return one(ctx, tx, func(r row) (b BMC, err error) {
-		return b, r.Scan(&b.ID, &b.Address, &b.Username, &b.Password, moment{&b.CreatedAt})
-	}, `SELECT id, address, username, password, created_at FROM bmcs WHERE id = ?`, id)
+		return b, r.Scan(&b.ID, &b.Type, &b.Address, &b.Username, &b.Password, &b.Slot, moment{&b.CreatedAt})
+	}, `SELECT bmcs.id, type, address, username, password, bmc_slot, bmcs.created_at
+		FROM bmcs JOIN machines ON machines.bmc_id = bmcs.id WHERE machines.id = ?`, machineID)
 }
 
 // SetMachineBMC gives a machine its management controller: a new one where
 // b.ID is 0, else the one of that id is changed.
-func (tx *Tx) SetMachineBMC(ctx context.Context, machineID int64, b BMC) error {
+func (tx *Tx) SetMachineBMC(ctx context.Context, machineID int64, b BMC) (err error) {
 	if b.ID != 0 {
-		return tx.change(ctx, `UPDATE bmcs SET address = ?, username = ?, password = ? WHERE id = ?`,
-			b.Address, b.Username, b.Password, b.ID)
+		err = tx.change(ctx, `UPDATE bmcs SET type = ?, address = ?, username = ?, password = ? WHERE id = ?`,
+			b.Type, b.Address, b.Username, b.Password, b.ID)
+	} else {
+		b.ID, err = tx.insert(ctx, `INSERT INTO bmcs (type, address, username, password, created_at) VALUES (?, ?, ?, ?, ?)`,
+			b.Type, b.Address, b.Username, b.Password, millis(b.CreatedAt))
 	}
-	id, err := tx.insert(ctx, `INSERT INTO bmcs (address, username, password, created_at) VALUES (?, ?, ?, ?)`,
-		b.Address, b.Username, b.Password, millis(b.CreatedAt))
 	if err != nil {
 		return err
 	}
-	return tx.change(ctx, `UPDATE machines SET bmc_id = ? WHERE id = ?`, id, machineID)
+	return tx.change(ctx, `UPDATE machines SET bmc_id = ?, bmc_slot = ? WHERE id = ?`, b.ID, b.Slot, machineID)
 }

@@ -94,6 +94,8 @@ type machineAddCommand struct {
 	Firmware        string   `default:"uefi" help:"uefi or bios."`
 	MAC             []string `name:"mac" help:"Address of a network interface; may be given several times."`
 	BMC             string   `name:"bmc" help:"Address of the BMC, host or host:port."`
+	BMCType         string   `name:"bmc-type" default:"plain" enum:"plain,moonshot" help:"plain, or moonshot: the machine is a cartridge of an HPE Moonshot, and the address its chassis manager's."`
+	BMCSlot         int      `name:"bmc-slot" help:"Which cartridge, 1 to 45."`
 	BMCUser         string   `name:"bmc-user" help:"Its user."`
 	BMCPasswordFile string   `name:"bmc-password-file" help:"File that holds its password. A dash: standard input." type:"path"`
 }
@@ -108,7 +110,10 @@ func (c *machineAddCommand) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the BMC's password: %w", err)
 		}
-		m.BMC = &store.BMC{Address: c.BMC, Username: c.BMCUser, Password: strings.TrimRight(string(password), "\r\n")}
+		m.BMC = &store.BMC{
+			Type: store.BMCType(c.BMCType), Address: c.BMC, Slot: c.BMCSlot,
+			Username: c.BMCUser, Password: strings.TrimRight(string(password), "\r\n"),
+		}
 	}
 	return c.local(ctx, func(l *lab.Lab) error { return l.AddMachine(ctx, lab.Local, m) })
 }
