@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"provisioner/ipmi"
 	"provisioner/ipmi/sim"
@@ -69,6 +70,35 @@ func TestConsoleOfACartridge(t *testing.T) {
 	if _, err := second.Write([]byte("x")); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestCartridgeOnABadNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hw := &machine{}
+		w := newWire()
+		start(t, sim.NewMoonshot(user, password, slot, hw), w.bmc)
+		c := connect(t, ipmi.Config{Addr: bmcName.String(), Dial: w.Dial, Cartridge: slot})
+		sol := openSOL(t, c)
+		w.mu.Lock()
+		w.loss, w.double, w.late = 0.05, 0.05, 0.05
+		w.mu.Unlock()
+		typed := text(4 << 10)
+		if _, err := sol.Write(typed); err != nil {
+			t.Fatal(err)
+		}
+		compare(t, "typed", []byte(hw.wasTyped()), typed)
+
+		// The commands see their answers doubled and out of order, and the
+		// acknowledgement of an envelope after what was in it.
+		w.mu.Lock()
+		w.loss, w.double, w.late = 0, 0.3, 0.3
+		w.mu.Unlock()
+		for range 100 {
+			if _, err := c.Power(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 func TestNothingElseIsReachedThroughAChassis(t *testing.T) {

@@ -19,9 +19,6 @@ const (
 	// retryAfter is how long the first answer is waited for before a request
 	// is sent again; the wait then doubles.
 	retryAfter = time.Second
-	// bridgedRetryAfter gives the controllers on a bridge time to try again by
-	// themselves: what we send again, they may do again.
-	bridgedRetryAfter = 2 * time.Second
 	// inFlight bounds the commands that a session has under way at once, for
 	// BMCs have short queues.
 	inFlight = 4
@@ -320,12 +317,8 @@ func (s *session) do(ctx context.Context, req request, patience time.Duration) (
 
 	var busy *reply
 	deadline := time.Now().Add(patience)
-	first := retryAfter
-	if c.bridged {
-		first = bridgedRetryAfter
-	}
-	for wait := first; ; wait *= 2 {
-		if wait > first {
+	for wait := retryAfter; ; wait *= 2 {
+		if wait > retryAfter {
 			s.stats.retransmitted.Add(1)
 		}
 		s.send(types.PayloadTypeIPMI, msg)
