@@ -189,7 +189,11 @@ func (c powerCommand) Run(in *invocation) error {
 		if err := in.lab.SetPower(in.ctx, in.actor, c.Name, lab.PowerAction(c.Action)); err != nil {
 			return err
 		}
-		return in.print(c.JSON, map[string]string{"name": c.Name, "action": c.Action}, c.Name+": power "+c.Action+" done")
+		sentence := c.Name + ": power " + c.Action + " done"
+		if c.Action == string(lab.Shutdown) {
+			sentence = c.Name + ": told to shut down; `power " + c.Name + " status` says when it has"
+		}
+		return in.print(c.JSON, map[string]string{"name": c.Name, "action": c.Action}, sentence)
 	}
 	power, err := in.lab.PowerOf(in.ctx, in.actor, c.Name)
 	if power.State == "" {

@@ -27,7 +27,7 @@ func TestCommandsSayWhatHappened(t *testing.T) {
 		{"grace", "console web-01", 4, "", "it is held by ada"},
 		{"ada", "power web-01 reset", 0, "web-01: power reset done\n", ""},
 		{"ada", "power web-01 cycle", 0, "web-01: power cycle done\n", ""},
-		{"ada", "power web-01 soft", 0, "web-01: power soft done\n", ""},
+		{"ada", "power web-01 soft", 0, "web-01: told to shut down", ""},
 		{"ada", "power web-01 diag", 0, "web-01: power diag done\n", ""},
 		{"ada", "power web-01 status", 0, "on\n", ""},
 		{"ada", "boot web-01 pxe", 0, "web-01: next boot from pxe\n", ""},
