@@ -85,10 +85,13 @@ func (l *Lab) attachMachines(ctx context.Context) error {
 func (l *Lab) attachLocked(m store.Machine, config store.BMC, bmc BMC) {
 	ctx, stop := context.WithCancel(l.watcherCtx)
 	a := &attachment{
-		machine: m.Name, config: config, bmc: bmc, console: console.New(bmc.OpenSOL),
+		machine: m.Name, config: config, bmc: bmc, console: l.newConsole(m, bmc),
 		pollNow: make(chan struct{}, 1), stop: stop, power: Power{State: PowerUnknown},
 	}
 	l.machines[m.ID] = a
+	if !l.consolesOnDemand {
+		a.console.Keep() // until it is closed
+	}
 	l.watchers.Go(func() error { // ends with Run, or when the BMC was replaced
 		defer stop()
 		l.watchPower(ctx, a)
@@ -115,7 +118,7 @@ func (l *Lab) attachmentOf(m store.Machine) (*attachment, error) {
 }
 
 // holdConsoleLocked keeps the console of a machine open while a run goes on,
-// so that what it printed is there when somebody looks.
+// and takes it from whoever has it, so that what it prints is in its log.
 func (l *Lab) holdConsoleLocked(machineID int64) {
 	if a := l.machines[machineID]; a != nil && a.let == nil {
 		a.let = a.console.Hold()

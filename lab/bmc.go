@@ -17,7 +17,9 @@ type BMC interface {
 	SetPower(ctx context.Context, action ipmi.PowerAction) error
 	Identify(ctx context.Context, light ipmi.Light) error
 	SetBootDevice(ctx context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error
-	OpenSOL(ctx context.Context) (io.ReadWriteCloser, error)
+	// OpenSOL opens the machine's console. One that somebody else has open is
+	// taken from them with takeOver, and [ipmi.ErrSOLActive] without.
+	OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error)
 	// Close ends the session, so that the BMC keeps no room for it.
 	Close(ctx context.Context) error
 }
@@ -40,8 +42,12 @@ func dialRMCP(b store.BMC) (BMC, error) {
 // rmcpBMC is a BMC that is reached over the network.
 type rmcpBMC struct{ *ipmi.Client }
 
-func (b rmcpBMC) OpenSOL(ctx context.Context) (io.ReadWriteCloser, error) {
-	sol, err := b.Client.OpenSOL(ctx)
+func (b rmcpBMC) OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
+	open := b.OpenFreeSOL
+	if takeOver {
+		open = b.Client.OpenSOL
+	}
+	sol, err := open(ctx)
 	if err != nil {
 		return nil, err // a nil *ipmi.SOL in the interface would not be nil
 	}
@@ -87,7 +93,7 @@ func (a advised) SetBootDevice(ctx context.Context, device ipmi.BootDevice, opti
 	return advise(a.BMC.SetBootDevice(ctx, device, options))
 }
 
-func (a advised) OpenSOL(ctx context.Context) (io.ReadWriteCloser, error) {
-	stream, err := a.BMC.OpenSOL(ctx)
+func (a advised) OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
+	stream, err := a.BMC.OpenSOL(ctx, takeOver)
 	return stream, advise(err)
 }

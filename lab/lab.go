@@ -24,13 +24,14 @@ import (
 	"golang.org/x/time/rate"
 
 	"provisioner/boot"
+	"provisioner/lab/console/transcript"
 	"provisioner/store"
 )
 
 // Config is what a [Lab] needs.
 type Config struct {
 	Store   *store.DB
-	DataDir string // holds images/ and tftp/, which are created where they are missing
+	DataDir string // holds images/, tftp/ and consoles/, which are created where they are missing
 
 	// PublicURL is the base of the addresses that machines are given. Its
 	// host must be one that machines reach; DHCP clients are given its IPv4
@@ -44,6 +45,10 @@ type Config struct {
 	// PollEvery is how often a BMC is asked whether its machine is on; zero
 	// for 30 s. Each machine has a jitter of a quarter of it.
 	PollEvery time.Duration
+
+	// ConsolesOnDemand has consoles connected only while somebody watches them
+	// or a run goes on, instead of always; what is printed meanwhile is not logged.
+	ConsolesOnDemand bool
 }
 
 // Lab is the rules over one store. It is safe for concurrent use.
@@ -57,6 +62,10 @@ type Lab struct {
 	images    *os.Root
 	tftpRoot  *os.Root
 	preseeds  *boot.Renderer
+
+	consoleRoot      *os.Root
+	consoleLogs      *transcript.Folder
+	consolesOnDemand bool
 
 	bus      Bus
 	wakeFeed chan struct{}
@@ -84,6 +93,10 @@ func New(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, errors.Join(err, images.Close())
 	}
+	consoleRoot, err := openFolder(cfg.DataDir, "consoles")
+	if err != nil {
+		return nil, errors.Join(err, images.Close(), tftpRoot.Close())
+	}
 	l := &Lab{
 		store:     cfg.Store,
 		log:       cfg.Logger,
@@ -99,6 +112,9 @@ func New(cfg Config) (*Lab, error) {
 		polls:     make(chan struct{}, maxPolls),
 		machines:  make(map[int64]*attachment),
 		claim:     claim{limit: rate.NewLimiter(rate.Every(claimEvery), claimBurst)},
+
+		consoleRoot:      consoleRoot,
+		consolesOnDemand: cfg.ConsolesOnDemand,
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -106,6 +122,7 @@ func New(cfg Config) (*Lab, error) {
 	if l.now == nil {
 		l.now = time.Now
 	}
+	l.consoleLogs = transcript.New(consoleRoot, transcript.Limits{}, l.now)
 	if l.newBMC == nil {
 		l.newBMC = dialRMCP
 	}
@@ -139,6 +156,10 @@ func (l *Lab) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return l.feed(groupCtx, last) })
 	group.Go(func() error { return l.housekeep(groupCtx) })
+	group.Go(func() error {
+		l.consoleLogs.Sweep(groupCtx, l.log)
+		return nil
+	})
 	err = group.Wait()
 	l.detachAll()
 	if errors.Is(err, context.Canceled) {
@@ -148,7 +169,9 @@ func (l *Lab) Run(ctx context.Context) error {
 }
 
 // Close releases what New took. The store is the caller's.
-func (l *Lab) Close() error { return errors.Join(l.images.Close(), l.tftpRoot.Close()) }
+func (l *Lab) Close() error {
+	return errors.Join(l.images.Close(), l.tftpRoot.Close(), l.consoleRoot.Close())
+}
 
 // openFolder opens a folder below the data folder, and makes it where it is
 // missing. What is opened through it cannot be outside of it.

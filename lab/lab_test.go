@@ -47,13 +47,20 @@ func (f *fixture) advance(d time.Duration) {
 // web-01 and web-02 (amd64) and arm-01 (arm64), which all have BMCs.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
+	return newFixtureOf(t, func(*fakeBMC) {})
+}
+
+// newFixtureOf is newFixture with BMCs that prepare has changed.
+func newFixtureOf(t *testing.T, prepare func(*fakeBMC)) *fixture {
+	t.Helper()
 	f := &fixture{t: t, dir: t.TempDir(), now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), bmcs: make(map[string]*fakeBMC)}
 	var err error
 	if f.db, err = store.Open(t.Context(), filepath.Join(f.dir, "provisioner.db")); err != nil {
 		t.Fatal(err)
 	}
 	for _, address := range []string{"bmc-web-01", "bmc-web-02", "bmc-arm-01"} {
-		f.bmcs[address] = &fakeBMC{polled: make(chan struct{}, 100)}
+		f.bmcs[address] = &fakeBMC{polled: make(chan struct{}, 100), opened: make(chan net.Conn, 100)}
+		prepare(f.bmcs[address])
 	}
 	f.Lab, err = lab.New(lab.Config{
 		Store: f.db, DataDir: f.dir, Now: f.clock, PollEvery: time.Hour,
@@ -157,7 +164,9 @@ type fakeBMC struct {
 	on     bool
 	err    error // what every command answers
 	asked  []string
-	port   net.Conn // the machine's end of its console
+	inUse  bool          // somebody else has its console open
+	port   net.Conn      // the machine's end of its console
+	opened chan net.Conn // likewise, each that was opened
 	polled chan struct{}
 }
 
@@ -211,14 +220,22 @@ func (b *fakeBMC) SetBootDevice(_ context.Context, device ipmi.BootDevice, optio
 	return b.do(fmt.Sprintf("boot %s efi=%t persistent=%t", device, options.EFI, options.Persistent), func() {})
 }
 
-func (b *fakeBMC) OpenSOL(context.Context) (io.ReadWriteCloser, error) {
+func (b *fakeBMC) OpenSOL(_ context.Context, takeOver bool) (io.ReadWriteCloser, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {
 		return nil, b.err
 	}
+	if b.inUse && !takeOver {
+		return nil, &ipmi.Error{Op: "open console", Addr: "10.0.0.1:623", Err: ipmi.ErrSOLActive}
+	}
+	b.inUse = false
 	ours, theirs := net.Pipe()
 	b.port = theirs
+	select {
+	case b.opened <- theirs:
+	default:
+	}
 	return ours, nil
 }
 

@@ -134,7 +134,7 @@ func TestConsoleOfAReleasedMachineEnds(t *testing.T) {
 	key := p.enrolled("ada", false)
 	p.run("ada", key, "reserve web-01", "")
 	c := p.console("ada", key, true)
-	<-p.bmc.opened
+	joined(t, <-p.bmc.opened, c.out)
 	if err := p.lab.Release(t.Context(), lab.Local, "web-01"); err != nil {
 		t.Fatal(err)
 	}

@@ -183,13 +183,24 @@ func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptio
 	return b.err
 }
 
-func (b *fakeBMC) OpenSOL(context.Context) (io.ReadWriteCloser, error) {
+func (b *fakeBMC) OpenSOL(context.Context, bool) (io.ReadWriteCloser, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
 	ours, theirs := net.Pipe()
 	b.opened <- theirs
 	return ours, nil
+}
+
+// joined waits until a person at a console sees what the machine prints.
+func joined(t *testing.T, machine io.Writer, out io.Reader) {
+	t.Helper()
+	if _, err := io.WriteString(machine, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestPortInUseIsNamedAndNothingIsLeftOpen(t *testing.T) {
@@ -230,10 +241,14 @@ func TestSessionsAreToldThatTheServerStops(t *testing.T) {
 	}
 	var notes bytes.Buffer
 	session.Stderr = &notes
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := session.Start("console web-01"); err != nil {
 		t.Fatal(err)
 	}
-	<-p.bmc.opened
+	joined(t, <-p.bmc.opened, out)
 	before := time.Now()
 	p.stop()
 	if took := time.Since(before); took > 5*time.Second {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 
 	"provisioner/lab"
 	consoles "provisioner/lab/console"
+	"provisioner/lab/console/transcript"
 	"provisioner/store"
 )
 
@@ -26,6 +29,12 @@ func FuzzScreens(f *testing.F) {
 
 	a0 := lab.Actor{User: store.User{ID: 7, Name: "grace"}}
 	l := newSite(f).lab
+	root, err := os.OpenRoot(f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer root.Close()
+	log := transcript.New(root, transcript.Limits{}, pi).Log("1", slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, keys, output []byte, name string, width, height uint16) {
 		a := newApp(t.Context(), Config{Lab: l, Actor: a0, Site: name, Now: pi}, newPainter(io.Discard, nil, 0))
 		defer a.close()
@@ -39,7 +48,11 @@ func FuzzScreens(f *testing.F) {
 		}
 		other := m
 		other.Name, other.Holders = "zz-"+name, nil
-		machine := consoles.New(func(context.Context) (io.ReadWriteCloser, error) { return nil, errors.New(name) })
+		machine := consoles.New(consoles.Config{
+			Open:  func(context.Context, bool) (io.ReadWriteCloser, error) { return nil, errors.New(name) },
+			InUse: func(error) bool { return false },
+			Log:   log,
+		})
 		defer machine.Close()
 
 		a.Update(tea.WindowSizeMsg{Width: int(width), Height: int(height)})
@@ -56,7 +69,7 @@ func FuzzScreens(f *testing.F) {
 			case *machinePage:
 				if !s.loaded {
 					a.Update(reply{s, detailMsg{detail: detail, events: []store.Event{{At: pi(), Kind: name, Detail: name, User: name}}}})
-					a.Update(reply{s, consoleOpenedMsg{viewer: machine.View()}})
+					a.Update(reply{s, consoleOpenedMsg{viewer: machine.View(&transcript.From{})}})
 					_, _ = s.pane.terminal.Write(output)
 					a.Update(reply{s, consoleOutputMsg{from: s.pane.viewer, skipped: 3, status: &consoles.Status{State: consoles.Lost, Err: errors.New(name)}}})
 				}

@@ -188,7 +188,7 @@ func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptio
 	return b.dead
 }
 
-func (b *fakeBMC) OpenSOL(context.Context) (io.ReadWriteCloser, error) {
+func (b *fakeBMC) OpenSOL(context.Context, bool) (io.ReadWriteCloser, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dead != nil {

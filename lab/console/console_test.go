@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"provisioner/lab/console"
+	"provisioner/lab/console/transcript"
 )
 
 // machine is the far end of a console that a test plays.
@@ -21,18 +24,81 @@ type machine struct {
 	port   net.Conn // nil: nobody is connected
 	opened int
 	err    error // what opening answers
+	inUse  bool  // somebody else has it
+	taken  int   // times it was taken from them
 }
 
-func (m *machine) open(context.Context) (io.ReadWriteCloser, error) {
+var errInUse = errors.New("in use")
+
+// all is the whole log.
+var all = &transcript.From{}
+
+// newConsole is a console with a log of its own.
+func newConsole(t *testing.T, m *machine) *console.Console {
+	t.Helper()
+	return newConsoleIn(t, t.TempDir(), m)
+}
+
+func newConsoleIn(t *testing.T, dir string, m *machine) *console.Console {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return console.New(console.Config{
+		Open: m.open, InUse: func(err error) bool { return errors.Is(err, errInUse) },
+		Log: transcript.New(root, transcript.Limits{}, time.Now).Log("1", slog.New(slog.DiscardHandler)),
+	})
+}
+
+func (m *machine) open(_ context.Context, takeOver bool) (io.ReadWriteCloser, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.opened++
 	if m.err != nil {
 		return nil, m.err
 	}
+	if m.inUse && !takeOver {
+		return nil, errInUse
+	}
+	if m.inUse {
+		m.taken++
+		m.inUse = false
+	}
 	ours, theirs := net.Pipe()
 	m.port = theirs
-	return ours, nil
+	return &port{Conn: ours, machine: m}, nil
+}
+
+// port is our end of a console.
+type port struct {
+	net.Conn
+	machine *machine
+}
+
+func (p *port) Read(b []byte) (int, error) {
+	n, err := p.Conn.Read(b)
+	p.machine.mu.Lock()
+	defer p.machine.mu.Unlock()
+	if err != nil && p.machine.inUse {
+		err = errInUse
+	}
+	return n, err
+}
+
+// lose ends the connection; another client has it then, or nobody.
+func (m *machine) lose(toAnother bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.inUse = toAnother
+	_ = m.port.Close()
+}
+
+func (m *machine) takenOver() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.taken
 }
 
 func (m *machine) print(t *testing.T, text string) {
@@ -73,14 +139,14 @@ func read(t *testing.T, v *console.Viewer, want string) (text string, statuses [
 func TestEveryViewerSeesTheOutputAndALateOneWhatCameBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{}
-		c := console.New(m.open)
+		c := newConsole(t, m)
 		defer c.Close()
-		first := c.View()
+		first := c.View(all)
 		defer first.Close()
 		m.print(t, "login: ")
 		read(t, first, "login: ")
 
-		second := c.View()
+		second := c.View(all)
 		defer second.Close()
 		m.print(t, "root\r\n")
 		if text, _ := read(t, second, "root"); text != "login: root\r\n" {
@@ -98,9 +164,9 @@ func TestEveryViewerSeesTheOutputAndALateOneWhatCameBefore(t *testing.T) {
 func TestInputReachesTheMachineInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{}
-		c := console.New(m.open)
+		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View()
+		v := c.View(all)
 		defer v.Close()
 		synctest.Wait()
 		var want strings.Builder
@@ -121,9 +187,9 @@ func TestInputReachesTheMachineInOrder(t *testing.T) {
 func TestInputThatTheMachineDoesNotTakeIsRefusedNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{}
-		c := console.New(m.open)
+		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View()
+		v := c.View(all)
 		defer v.Close()
 		synctest.Wait()
 		var err error
@@ -141,9 +207,9 @@ func TestInputThatTheMachineDoesNotTakeIsRefusedNotKept(t *testing.T) {
 func TestLastViewerClosesTheConnectionUnlessItIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{}
-		c := console.New(m.open)
+		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View()
+		v := c.View(all)
 		synctest.Wait()
 		release := c.Hold()
 		v.Close()
@@ -153,10 +219,10 @@ func TestLastViewerClosesTheConnectionUnlessItIsHeld(t *testing.T) {
 		if _, err := m.port.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("the connection without users: %v", err)
 		}
-		again := c.View()
+		again := c.View(all)
 		defer again.Close()
-		m.print(t, "seen")
-		if text, _ := read(t, again, "seen"); text != "unseen seen" {
+		m.print(t, "watched")
+		if text, _ := read(t, again, "watched"); text != "unseen watched" {
 			t.Errorf("the next viewer saw %q", text)
 		}
 	})
@@ -165,9 +231,9 @@ func TestLastViewerClosesTheConnectionUnlessItIsHeld(t *testing.T) {
 func TestLostConnectionIsToldAndOpenedAgainWithPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{err: errors.New("no answer in 5s")}
-		c := console.New(m.open)
+		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View()
+		v := c.View(all)
 		defer v.Close()
 		out, err := v.Next(t.Context())
 		for err == nil && (out.Status == nil || out.Status.State != console.Lost) {
@@ -195,9 +261,9 @@ func TestLostConnectionIsToldAndOpenedAgainWithPatience(t *testing.T) {
 func TestSlowViewerSkipsAheadAndDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{}
-		c := console.New(m.open)
+		c := newConsole(t, m)
 		defer c.Close()
-		slow, quick := c.View(), c.View()
+		slow, quick := c.View(all), c.View(all)
 		defer slow.Close()
 		defer quick.Close()
 		line := strings.Repeat("x", 1023) + "\n"
@@ -207,6 +273,9 @@ func TestSlowViewerSkipsAheadAndDelaysNobody(t *testing.T) {
 		}
 		m.print(t, "the end")
 		out, err := slow.Next(t.Context())
+		for err == nil && len(out.Data) == 0 {
+			out, err = slow.Next(t.Context())
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,8 +288,8 @@ func TestSlowViewerSkipsAheadAndDelaysNobody(t *testing.T) {
 func TestClosedConsoleEndsItsViewers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{}
-		c := console.New(m.open)
-		v := c.View()
+		c := newConsole(t, m)
+		v := c.View(all)
 		synctest.Wait()
 		c.Close()
 		var err error
@@ -233,8 +302,143 @@ func TestClosedConsoleEndsItsViewers(t *testing.T) {
 			t.Errorf("viewer of a closed console: %v", err)
 		}
 		v.Close()
-		if _, err := c.View().Next(t.Context()); err != nil && !errors.Is(err, io.EOF) {
+		if _, err := c.View(all).Next(t.Context()); err != nil && !errors.Is(err, io.EOF) {
 			t.Errorf("view of a closed console: %v", err)
+		}
+	})
+}
+
+func TestLateViewerSeesWhatWasPrintedBeforeTheServerStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		m := &machine{}
+		before := newConsoleIn(t, dir, m)
+		release := before.Keep()
+		m.print(t, "before\r\n")
+		synctest.Wait()
+		before.Close()
+		release()
+
+		after := newConsoleIn(t, dir, m)
+		defer after.Close()
+		defer after.Keep()()
+		m.print(t, "one\r\ntwo\r\n")
+		synctest.Wait()
+		for _, test := range []struct {
+			from *transcript.From
+			want string
+		}{
+			{all, "before\r\none\r\ntwo\r\nlive"},
+			{&transcript.From{Lines: 1}, "two\r\nlive"},
+			{nil, "live"},
+		} {
+			v := after.View(test.from)
+			m.print(t, "live")
+			if text, _ := read(t, v, "live"); text != test.want {
+				t.Errorf("from %+v: %q", test.from, text)
+			}
+			v.Close()
+			m.print(t, "\r\none\r\ntwo\r\n")
+			synctest.Wait()
+		}
+	})
+}
+
+func TestLongReplayIsReadInPiecesBeforeWhatIsLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{}
+		c := newConsole(t, m)
+		defer c.Close()
+		defer c.Keep()()
+		var want strings.Builder
+		for range 500 {
+			line := strings.Repeat("x", 1022) + "\r\n"
+			want.WriteString(line)
+			m.print(t, line)
+		}
+		synctest.Wait()
+		v := c.View(all)
+		defer v.Close()
+		m.print(t, "live")
+		want.WriteString("live")
+		if text, _ := read(t, v, "live"); text != want.String() {
+			t.Errorf("%d bytes, want %d", len(text), want.Len())
+		}
+	})
+}
+
+func TestKeptConsoleTakesNothingFromOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{inUse: true}
+		c := newConsole(t, m)
+		defer c.Close()
+		defer c.Keep()()
+		<-time.After(time.Hour) // of the bubble's time
+		if n := m.times(); n < 5 || n > 15 || m.takenOver() != 0 {
+			t.Errorf("%d tries in an hour, taken over %d times", n, m.takenOver())
+		}
+		m.mu.Lock()
+		m.inUse = false
+		m.mu.Unlock()
+		<-time.After(20 * time.Minute)
+		m.print(t, "mine")
+	})
+}
+
+func TestPersonAndRunTakeTheConsoleOnceAndAtOnce(t *testing.T) {
+	for name, come := range map[string]func(*console.Console) (leave func()){
+		"person": func(c *console.Console) func() { return c.View(nil).Close },
+		"run":    func(c *console.Console) func() { return c.Hold() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &machine{inUse: true}
+				c := newConsole(t, m)
+				defer c.Close()
+				defer c.Keep()()
+				<-time.After(time.Hour)
+				began := time.Now()
+				leave := come(c)
+				synctest.Wait()
+				if m.takenOver() != 1 || time.Since(began) != 0 {
+					t.Fatalf("taken over %d times in %s", m.takenOver(), time.Since(began))
+				}
+
+				m.lose(true) // they take it back, and keep it
+				<-time.After(time.Hour)
+				if m.takenOver() != 1 {
+					t.Errorf("taken over %d times", m.takenOver())
+				}
+				v := c.View(nil)
+				synctest.Wait()
+				if m.takenOver() != 2 {
+					t.Errorf("the next one took it over %d times", m.takenOver()-1)
+				}
+				v.Close()
+				leave()
+				m.lose(true)
+				<-time.After(time.Hour)
+				if m.takenOver() != 2 {
+					t.Error("it was taken over for nobody")
+				}
+			})
+		})
+	}
+}
+
+func TestViewerIsToldThatSomebodyElseHasTheConsole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{}
+		c := newConsole(t, m)
+		defer c.Close()
+		v := c.View(nil)
+		defer v.Close()
+		m.print(t, "x")
+		read(t, v, "x")
+		m.lose(true)
+		out, err := v.Next(t.Context())
+		if err != nil || out.Status == nil || !out.Status.InUse || !errors.Is(out.Status.Err, errInUse) {
+			t.Errorf("%+v, %v", out, err)
 		}
 	})
 }

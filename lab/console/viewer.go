@@ -3,30 +3,40 @@ package console
 import (
 	"context"
 	"io"
+	"time"
+
+	"provisioner/lab/console/transcript"
 )
 
 // Viewer is somebody who watches a console and may type into it.
 type Viewer struct {
 	console *Console
 	wake    chan struct{} // holds one token while there may be something to read
+	since   time.Time     // what was printed before is not shown
+
+	// backlog is read before pending; nil: there is none. Of whoever calls Next.
+	backlog *transcript.Reader
 
 	// Guarded by console.mu.
 	pending []byte
-	skipped int
+	skipped int  // bytes that were too many since the last Next
+	behind  bool // pending had no room; it begins again at the tail of the log
 	told    Status
 	ended   bool
 }
 
-// View joins a console. The viewer first reads what was printed lately. It
-// must be closed.
-func (c *Console) View() *Viewer {
+// View joins a console. The viewer first reads what was printed before, from
+// where it says; nil for nothing of it. It must be closed.
+func (c *Console) View(from *transcript.From) *Viewer {
 	v := &Viewer{console: c, wake: make(chan struct{}, 1)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v.pending = c.history.bytes()
+	if from != nil {
+		v.since, v.backlog = from.Since, c.Log.Read(*from)
+	}
 	v.ended = c.closed
 	c.viewers[v] = struct{}{}
-	c.addUserLocked()
+	c.addUserLocked(true)
 	v.wakeUp()
 	return v
 }
@@ -40,7 +50,7 @@ type Output struct {
 }
 
 // Next blocks until there is output or news, or ctx has ended. It returns
-// [io.EOF] after the console or the viewer was closed.
+// [io.EOF] after the console or the viewer was closed. It is for one goroutine.
 func (v *Viewer) Next(ctx context.Context) (Output, error) {
 	for {
 		select {
@@ -48,31 +58,59 @@ func (v *Viewer) Next(ctx context.Context) (Output, error) {
 			return Output{}, ctx.Err()
 		case <-v.wake:
 		}
-		if out, ok, err := v.take(); ok || err != nil {
-			return out, err
+		out, err := v.take()
+		if err != nil {
+			return Output{}, err
+		}
+		if v.backlog != nil {
+			v.readBacklog(&out)
+		}
+		if len(out.Data) > 0 || out.Status != nil || out.Skipped > 0 {
+			return out, nil
 		}
 	}
 }
 
-func (v *Viewer) take() (out Output, ok bool, err error) {
+// take returns what there is, but not what comes after the backlog.
+func (v *Viewer) take() (out Output, err error) {
 	c := v.console
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out = Output{Data: v.pending, Skipped: v.skipped}
-	v.pending, v.skipped = nil, 0
 	if c.status != v.told {
 		v.told = c.status
-		out.Status = &Status{State: v.told.State, Err: v.told.Err}
+		out.Status = &Status{State: v.told.State, Err: v.told.Err, InUse: v.told.InUse}
 	}
-	ok = len(out.Data) > 0 || out.Status != nil
-	if !ok && v.ended {
-		v.wakeUp() // whoever asks again is told again
-		return out, false, io.EOF
+	switch {
+	case v.backlog == nil && v.behind && !v.ended:
+		v.backlog = c.Log.Read(transcript.From{Since: v.since, Bytes: TailSize})
+		out.Skipped, v.skipped, v.behind = v.skipped, 0, false
+	case v.backlog == nil:
+		out.Data, v.pending = v.pending, nil
+		if v.ended && len(out.Data) == 0 && out.Status == nil {
+			err = io.EOF
+		}
+	case v.ended:
+		v.backlog = nil
 	}
-	if v.ended {
-		v.wakeUp()
+	if v.ended || v.backlog != nil {
+		v.wakeUp() // whoever asks again is told the rest, or the end
 	}
-	return out, ok, nil
+	return out, err
+}
+
+// readBacklog adds a piece of the backlog to out. What cannot be read of it is
+// left out: the console goes on.
+func (v *Viewer) readBacklog(out *Output) {
+	if out.Skipped > 0 { // what the backlog has was not skipped
+		size, _ := v.backlog.Size()
+		out.Skipped = max(0, out.Skipped-int(size))
+	}
+	out.Data = make([]byte, TailSize)
+	n, err := io.ReadFull(v.backlog, out.Data)
+	out.Data = out.Data[:n]
+	if err != nil {
+		v.backlog = nil
+	}
 }
 
 // Send gives input to the machine and blocks until the BMC has taken it, or
@@ -141,7 +179,7 @@ func (v *Viewer) Close() {
 	}
 	delete(c.viewers, v)
 	v.endLocked()
-	c.removeUserLocked()
+	c.removeUserLocked(true)
 }
 
 // Ended reports whether the viewer was closed, by whomever.
@@ -152,10 +190,9 @@ func (v *Viewer) Ended() bool {
 }
 
 func (v *Viewer) addLocked(p []byte) {
-	if len(v.pending)+len(p) > queueSize {
-		fresh := v.console.history.bytes() // p is in it already
-		v.skipped += max(0, len(v.pending)+len(p)-len(fresh))
-		v.pending = fresh
+	if v.behind = v.behind || len(v.pending)+len(p) > queueSize; v.behind {
+		v.skipped += len(v.pending) + len(p)
+		v.pending = nil
 	} else {
 		v.pending = append(v.pending, p...)
 	}

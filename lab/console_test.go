@@ -1,0 +1,135 @@
+package lab_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"provisioner/lab"
+	"provisioner/lab/console"
+)
+
+// print has the one machine that prints in a test print a text. It returns when
+// the text is on disk, so that what is printed next has a time of its own.
+func (f *fixture) print(machine net.Conn, text string) {
+	f.t.Helper()
+	if _, err := io.WriteString(machine, text); err != nil {
+		f.t.Fatal(err)
+	}
+	for !f.onDisk(text) {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-f.t.Context().Done():
+			return
+		}
+	}
+	f.advance(time.Minute)
+}
+
+func (f *fixture) onDisk(text string) bool {
+	files, err := filepath.Glob(filepath.Join(f.dir, "consoles", "*", "*.log"))
+	f.must(err)
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		f.must(err)
+		if bytes.HasSuffix(content, []byte(text)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fixture) log(actor lab.Actor, name string, since time.Time) string {
+	f.t.Helper()
+	r, err := f.ConsoleLog(f.t.Context(), actor, name, since)
+	f.must(err)
+	text, err := io.ReadAll(r)
+	f.must(err)
+	return string(text)
+}
+
+// seen reads a console until it has shown what is wanted.
+func (f *fixture) seen(v *console.Viewer, want string) (text string) {
+	f.t.Helper()
+	for !strings.Contains(text, want) {
+		out, err := v.Next(f.t.Context())
+		if err != nil {
+			f.t.Fatalf("after %q: %v", text, err)
+		}
+		text += string(out.Data)
+	}
+	return text
+}
+
+func TestConsoleIsLoggedThoughNobodyWatches(t *testing.T) {
+	f := newFixture(t)
+	machine := <-f.bmcs["bmc-web-01"].opened
+	f.print(machine, "panic: nobody was there\r\n")
+	v, err := f.OpenConsole(t.Context(), f.admin, "web-01")
+	f.must(err)
+	defer v.Close()
+	f.seen(v, "nobody was there")
+}
+
+func TestHolderReadsTheConsoleSinceTheReservation(t *testing.T) {
+	f := newFixture(t)
+	machine := <-f.bmcs["bmc-web-01"].opened
+	f.print(machine, "free\r\n")
+	f.must(f.Reserve(t.Context(), f.grace, "web-01", ""))
+	f.print(machine, "of grace\r\n")
+	f.must(f.Release(t.Context(), f.grace, "web-01"))
+	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
+	reserved := f.clock()
+	f.print(machine, "of ada\r\n")
+	f.print(machine, "later\r\n")
+
+	const all, adas = "free\r\nof grace\r\nof ada\r\nlater\r\n", "of ada\r\nlater\r\n"
+	if got := f.log(f.admin, "web-01", time.Time{}); got != all {
+		t.Errorf("the admin reads %q", got)
+	}
+	if got := f.log(f.ada, "web-01", time.Time{}); got != adas {
+		t.Errorf("the holder reads %q", got)
+	}
+	if got := f.log(f.ada, "web-01", reserved.Add(time.Second)); got != "later\r\n" {
+		t.Errorf("the holder reads since a second later %q", got)
+	}
+	for name, join := range map[string]func(lab.Actor) (*console.Viewer, error){
+		"open":   func(a lab.Actor) (*console.Viewer, error) { return f.OpenConsole(t.Context(), a, "web-01") },
+		"replay": func(a lab.Actor) (*console.Viewer, error) { return f.ReplayConsole(t.Context(), a, "web-01", 100) },
+	} {
+		for who, want := range map[*lab.Actor]string{&f.admin: all, &f.ada: adas} {
+			v, err := join(*who)
+			f.must(err)
+			if got := f.seen(v, "later\r\n"); got != want {
+				t.Errorf("%s: %s sees %q", name, who.User.Name, got)
+			}
+			v.Close()
+		}
+	}
+	_, err := f.ConsoleLog(t.Context(), f.grace, "web-01", time.Time{})
+	f.refused(err, lab.Denied, "read the console log of web-01", "held by ada")
+	_, err = f.ConsoleLog(t.Context(), f.admin, "no-such", time.Time{})
+	f.refused(err, lab.NotFound, "no-such")
+	_, err = f.ReplayConsole(t.Context(), f.ada, "web-01", -1)
+	f.refused(err, lab.Invalid, "0 or more")
+}
+
+func TestConsoleInUseElsewhereIsTakenWhenSomebodyOpensIt(t *testing.T) {
+	f := newFixtureOf(t, func(bmc *fakeBMC) { bmc.inUse = true })
+	bmc := f.bmcs["bmc-web-01"]
+	select {
+	case <-bmc.opened:
+		t.Fatal("the console was taken for the log only")
+	default:
+	}
+	v, err := f.OpenConsole(t.Context(), f.admin, "web-01")
+	f.must(err)
+	defer v.Close()
+	f.print(<-bmc.opened, "taken")
+	f.seen(v, "taken")
+}
