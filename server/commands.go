@@ -18,6 +18,7 @@ import (
 // commands is what `ssh HOST <command>` understands.
 type commands struct {
 	Console  consoleCommand  `cmd:"" help:"The serial console of a machine on this terminal (ssh -t). ~. at the start of a line leaves it, ~? lists more."`
+	Log      logCommand      `cmd:"" help:"What a machine has printed on its console, as it came."`
 	List     listCommand     `cmd:"" help:"All machines."`
 	Reserve  reserveCommand  `cmd:"" help:"Take a machine that nobody holds."`
 	Release  releaseCommand  `cmd:"" help:"Give a machine back."`

@@ -11,7 +11,9 @@ import (
 )
 
 type consoleCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name   string `arg:"" help:"Name of the machine."`
+	Replay *int   `placeholder:"N" help:"First the last N lines that it printed. Left out: the last 64 KiB."`
+	Watch  bool   `help:"Only watch: what you type does not reach the machine."`
 }
 
 // Run moves bytes between a person and a machine until one of them leaves.
@@ -21,7 +23,7 @@ type consoleCommand struct {
 // The end of the input does not end the console: `console NAME </dev/null`
 // watches.
 func (c consoleCommand) Run(in *invocation) error {
-	viewer, err := in.lab.OpenConsole(in.ctx, in.actor, c.Name)
+	viewer, err := c.join(in)
 	if err != nil {
 		return err
 	}
@@ -29,7 +31,7 @@ func (c consoleCommand) Run(in *invocation) error {
 	ctx, leave := context.WithCancel(in.ctx)
 	defer leave()
 	go func() { // ends with the session's input; nobody waits for a person who does not type
-		if errors.Is(typeInto(ctx, in, viewer), errLeft) {
+		if errors.Is(c.typeInto(ctx, in, viewer), errLeft) {
 			leave()
 		}
 	}()
@@ -56,6 +58,13 @@ func (c consoleCommand) Run(in *invocation) error {
 	}
 }
 
+func (c consoleCommand) join(in *invocation) (*console.Viewer, error) {
+	if c.Replay != nil {
+		return in.lab.ReplayConsole(in.ctx, in.actor, c.Name, *c.Replay)
+	}
+	return in.lab.OpenConsole(in.ctx, in.actor, c.Name)
+}
+
 func (in *invocation) note(text string) {
 	_, _ = fmt.Fprintf(in.notes, "[%s]\n", text)
 }
@@ -65,6 +74,9 @@ func statusText(name string, s console.Status) string {
 	case console.Connected:
 		return "console of " + name + "; ~. at the start of a line leaves it, ~? helps"
 	case console.Lost:
+		if s.InUse {
+			return fmt.Sprintf("console of %s: %v, or leave and come again here to take it over", name, s.Err)
+		}
 		return fmt.Sprintf("console of %s lost: %v; trying again", name, s.Err)
 	case console.Connecting:
 		return "connecting to the console of " + name
@@ -75,17 +87,24 @@ func statusText(name string, s console.Status) string {
 
 var errLeft = errors.New("left the console")
 
-// typeInto gives what a person types to the machine until they leave.
-func typeInto(ctx context.Context, in *invocation, viewer *console.Viewer) error {
+// typeInto gives what a person types to the machine until they leave. Of one
+// who only watches, it heeds the escapes.
+func (c consoleCommand) typeInto(ctx context.Context, in *invocation, viewer *console.Viewer) error {
 	escapes := escapes{lineStart: true}
 	buffer := make([]byte, 4<<10)
+	told := false
 	for {
 		n, err := in.sess.Read(buffer)
 		for typed := buffer[:n]; len(typed) > 0; {
 			var keys []byte
 			var found order
 			keys, found, typed = escapes.next(typed)
-			if len(keys) > 0 {
+			switch {
+			case len(keys) == 0:
+			case c.Watch && !told:
+				told = true
+				in.note("you only watch: what you type does not reach the machine")
+			case !c.Watch:
 				if err := viewer.Send(ctx, keys); errors.Is(err, console.ErrNotConnected) {
 					in.note("not connected: what you typed is lost")
 				} else if err != nil {

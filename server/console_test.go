@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -21,6 +22,12 @@ type consoleSession struct {
 }
 
 func (p *product) console(user string, key gossh.Signer, terminal bool) consoleSession {
+	p.t.Helper()
+	return p.start(user, key, "console web-01", terminal)
+}
+
+// start starts a command that goes on.
+func (p *product) start(user string, key gossh.Signer, command string, terminal bool) consoleSession {
 	p.t.Helper()
 	client, _, err := p.dial(user, key)
 	if err != nil {
@@ -43,7 +50,7 @@ func (p *product) console(user string, key gossh.Signer, terminal bool) consoleS
 			p.t.Fatal(err)
 		}
 	}
-	if err := session.Start("console web-01"); err != nil {
+	if err := session.Start(command); err != nil {
 		p.t.Fatal(err)
 	}
 	return c
@@ -140,5 +147,96 @@ func TestConsoleOfAReleasedMachineEnds(t *testing.T) {
 	}
 	if code := exitCode(t, c.Wait()); code != 4 || !strings.Contains(c.notes.String(), "you hold web-01 no more") {
 		t.Errorf("exit %d, notes %q", code, c.notes.String())
+	}
+}
+
+// expect reads as many bytes as are wanted, and compares them.
+func expect(t *testing.T, r io.Reader, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(r, got); err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got[:n], err, want)
+	}
+}
+
+func TestReplayBeginsWithTheLastLinesAndGoesOnLive(t *testing.T) {
+	p := start(t)
+	key := p.enrolled("ada", true)
+	machine := <-p.bmc.opened
+	first := p.console("ada", key, false)
+	const printed = "one\r\ntwo\r\nthree\r\n"
+	if _, err := io.WriteString(machine, printed); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, first.out, printed) // so that it is in the log
+	replayed := p.start("ada", key, "console web-01 --replay 2 --watch", false)
+	expect(t, replayed.out, "two\r\nthree\r\n")
+	fresh := p.start("ada", key, "console web-01 --replay 0", false)
+	if err := fresh.in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	untilNoted(t, fresh, "console of web-01")
+	if _, err := io.WriteString(machine, "live"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, replayed.out, "live")
+	expect(t, fresh.out, "live")
+	if r := p.run("ada", key, "console web-01 --replay=-1", ""); r.code != 2 || !strings.Contains(r.notes, "0 or more") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// untilNoted waits until a person has read something on standard error.
+func untilNoted(t *testing.T, c consoleSession, want string) {
+	t.Helper()
+	for !strings.Contains(c.notes.String(), want) {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatalf("notes %q", c.notes.String())
+		}
+	}
+}
+
+func TestWhoOnlyWatchesTypesNothingAndLeavesWithTildeDot(t *testing.T) {
+	p := start(t)
+	key := p.enrolled("ada", true)
+	machine := <-p.bmc.opened
+	watching := p.start("ada", key, "console web-01 --watch", true)
+	if _, err := io.WriteString(watching.in, "rm -rf /\r~."); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(t, watching.Wait()); code != 0 || strings.Count(watching.notes.String(), "you only watch") != 1 {
+		t.Errorf("exit %d, notes %q", code, watching.notes.String())
+	}
+	typing := p.console("ada", key, false)
+	if _, err := io.WriteString(typing.in, "ls\r"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, machine, "ls\r")
+}
+
+func TestLogIsPrintedAsItCame(t *testing.T) {
+	p := start(t)
+	ada, grace := p.enrolled("ada", true), p.enrolled("grace", false)
+	machine := <-p.bmc.opened
+	c := p.console("ada", ada, false)
+	const printed = "\x00\xff\x1b[31mred\n\r\n"
+	if _, err := io.WriteString(machine, printed); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c.out, printed)
+	for command, want := range map[string]string{"log web-01": printed, "log web-01 --since 1h": printed, "log web-02": ""} {
+		if r := p.run("ada", ada, command, ""); r.code != 0 || r.out != want {
+			t.Errorf("%s: %+v", command, r)
+		}
+	}
+	for command, code := range map[string]int{"log web-01 --since=-1h": 2, "log web-01 --since x": 2, "log no-such": 3} {
+		if r := p.run("ada", ada, command, ""); r.code != code {
+			t.Errorf("%s: %+v", command, r)
+		}
+	}
+	if r := p.run("grace", grace, "log web-01", ""); r.code != 4 || r.out != "" {
+		t.Errorf("a stranger: %+v", r)
 	}
 }
