@@ -17,9 +17,11 @@ const maxDatagram = 512
 // guard stands between the network and the reference server. It drops what
 // the server's parsers panic on, and datagrams that the network has doubled,
 // which the server would act on twice (IPMI v2.0 §6.12.13 asks to drop them).
-// And it hands a session's packets on one by one: the server starts a
-// goroutine for each, and when one of them lags by 15 its window of sequence
-// numbers goes back with it and shuts out all that follow.
+//
+// It drops late ones as well, and hands a session's packets on one by one,
+// since the server starts a goroutine for each: its window of sequence numbers
+// goes back with an old packet, and by 15 is enough to shut out all that
+// follow. What was dropped is sent again, as on any bad network.
 //
 // It looks at datagrams before their integrity is checked, so that a forger
 // may make it drop a genuine one. A simulator on loopback lives with that.
@@ -108,7 +110,7 @@ func (g *guard) fresh(s seen) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, r := range g.recent {
-		if r == s {
+		if r.session == s.session && int32(s.seq-r.seq) <= 0 {
 			return false
 		}
 	}
