@@ -47,7 +47,7 @@ type PreseedLimits struct {
 	Template   int           // bytes, 2 MiB
 	Output     int           // bytes, 4 MiB
 	Memory     int           // bytes that one rendering may use, 256 MiB
-	Time       time.Duration // for one rendering, 2 s
+	Time       time.Duration // of the processor for one rendering, 2 s
 	Concurrent int           // renderings at the same time, 4
 }
 
@@ -133,8 +133,8 @@ func (r *Renderer) work(ctx context.Context, request workerRequest) ([]byte, err
 		return nil, fmt.Errorf("render preseed: %w", err)
 	}
 
-	// The worker keeps its time itself, from when it has begun: a busy host may
-	// need seconds to start it. This is for one that does not come to an end.
+	// The worker keeps its time itself, and counts the processor's: a busy host
+	// may need seconds to start it. This is for one that does not come to an end.
 	limited, cancel := context.WithTimeoutCause(ctx, r.limits.Time+workerStart, errPreseedTime)
 	defer cancel()
 	output := &limitedBuffer{limit: r.limits.Output + maxWorkerReply}
