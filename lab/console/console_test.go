@@ -272,6 +272,7 @@ func TestSlowViewerSkipsAheadAndDelaysNobody(t *testing.T) {
 			read(t, quick, "\n")
 		}
 		m.print(t, "the end")
+		synctest.Wait() // until it was delivered
 		out, err := slow.Next(t.Context())
 		for err == nil && len(out.Data) == 0 {
 			out, err = slow.Next(t.Context())
