@@ -51,7 +51,7 @@ var ErrBusy = errors.New("the console takes no more input right now")
 type State int
 
 const (
-	Closed State = iota // nobody watches
+	Closed State = iota // nobody needs it
 	Connecting
 	Connected
 	Lost // it will be tried again
