@@ -15,21 +15,23 @@ type Event struct {
 	User    string // name; empty: of no user
 	RunID   int64  // 0: of no run
 	Detail  string
+
+	LogPosition int64 // where in the log of the machine's console: bytes that came before; 0: not known
 }
 
 func scanEvent(r row) (e Event, err error) {
-	var run sql.NullInt64
-	err = r.Scan(&e.ID, moment{&e.At}, &e.Kind, &e.Machine, &e.User, &run, &e.Detail)
-	e.RunID = run.Int64
+	var run, position sql.NullInt64
+	err = r.Scan(&e.ID, moment{&e.At}, &e.Kind, &e.Machine, &e.User, &run, &e.Detail, &position)
+	e.RunID, e.LogPosition = run.Int64, position.Int64
 	return e, err
 }
 
-const selectEvent = `SELECT id, at, kind, machine, user, run_id, detail FROM events `
+const selectEvent = `SELECT id, at, kind, machine, user, run_id, detail, log_position FROM events `
 
 // AddEvent keeps an event.
 func (tx *Tx) AddEvent(ctx context.Context, e Event) error {
-	_, err := tx.insert(ctx, `INSERT INTO events (at, kind, machine, user, run_id, detail) VALUES (?, ?, ?, ?, ?, ?)`,
-		millis(e.At), e.Kind, e.Machine, e.User, optionalID(e.RunID), e.Detail)
+	_, err := tx.insert(ctx, `INSERT INTO events (at, kind, machine, user, run_id, detail, log_position) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		millis(e.At), e.Kind, e.Machine, e.User, optionalID(e.RunID), e.Detail, optionalID(e.LogPosition))
 	return err
 }
 

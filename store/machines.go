@@ -16,6 +16,15 @@ const (
 	StateError        MachineState = "error"
 )
 
+// ConsoleMode is when a machine's console is connected.
+type ConsoleMode string
+
+const (
+	ConsoleDefault  ConsoleMode = "" // as the site has it
+	ConsoleAlways   ConsoleMode = "always"
+	ConsoleOnDemand ConsoleMode = "on-demand" // while somebody watches, or a run goes on
+)
+
 // Machine is a machine as it is configured, and who holds it.
 type Machine struct {
 	ID             int64
@@ -32,6 +41,7 @@ type Machine struct {
 	InitrdID       int64
 	KernelOptions  string
 	PreseedID      int64
+	Console        ConsoleMode
 	CreatedAt      time.Time
 	Stage          string   // how far its run has come; empty: none goes on
 	Holders        []Holder // the longest first
@@ -58,7 +68,7 @@ func (m Machine) HeldBy(userID int64) bool {
 const selectMachine = `SELECT machines.id, machines.name, architectures.name, subarchitectures.name,
 	machines.subarch_id, subarchitectures.efi_boot, subarchitectures.bootloader_id, machines.bmc_id,
 	machines.state, machines.netboot_enabled, machines.kernel_id, machines.initrd_id,
-	machines.kernel_options, machines.preseed_id, machines.created_at, coalesce(runs.stage, '')
+	machines.kernel_options, machines.preseed_id, machines.console, machines.created_at, coalesce(runs.stage, '')
 	FROM machines
 	LEFT JOIN runs ON runs.machine_id = machines.id AND runs.state = 'running'
 	JOIN subarchitectures ON subarchitectures.id = machines.subarch_id
@@ -67,7 +77,7 @@ const selectMachine = `SELECT machines.id, machines.name, architectures.name, su
 func scanMachine(r row) (m Machine, err error) {
 	var bootloader, bmc, kernel, initrd, preseed sql.NullInt64
 	err = r.Scan(&m.ID, &m.Name, &m.Arch, &m.Subarch, &m.SubarchID, &m.EFIBoot, &bootloader, &bmc,
-		&m.State, &m.NetbootEnabled, &kernel, &initrd, &m.KernelOptions, &preseed, moment{&m.CreatedAt}, &m.Stage)
+		&m.State, &m.NetbootEnabled, &kernel, &initrd, &m.KernelOptions, &preseed, &m.Console, moment{&m.CreatedAt}, &m.Stage)
 	m.BootloaderID, m.BMCID = bootloader.Int64, bmc.Int64
 	m.KernelID, m.InitrdID, m.PreseedID = kernel.Int64, initrd.Int64, preseed.Int64
 	return m, err
@@ -121,12 +131,12 @@ func (tx *Tx) AddMachine(ctx context.Context, m Machine) (int64, error) {
 		m.Name, m.SubarchID, m.State, millis(m.CreatedAt))
 }
 
-// UpdateMachine keeps the state and boot settings of a machine.
+// UpdateMachine keeps the state, boot settings and console mode of a machine.
 func (tx *Tx) UpdateMachine(ctx context.Context, m Machine) error {
 	return tx.change(ctx, `UPDATE machines SET state = ?, netboot_enabled = ?, kernel_id = ?, initrd_id = ?,
-		kernel_options = ?, preseed_id = ? WHERE id = ?`,
+		kernel_options = ?, preseed_id = ?, console = ? WHERE id = ?`,
 		m.State, m.NetbootEnabled, optionalID(m.KernelID), optionalID(m.InitrdID), m.KernelOptions,
-		optionalID(m.PreseedID), m.ID)
+		optionalID(m.PreseedID), m.Console, m.ID)
 }
 
 // Subarch is a firmware flavour of an architecture.
@@ -153,48 +163,4 @@ func (tx *Tx) Subarch(ctx context.Context, arch, name string) (Subarch, error) {
 // SetBootloader hangs a bootloader on a subarchitecture.
 func (tx *Tx) SetBootloader(ctx context.Context, subarchID, imageID int64) error {
 	return tx.change(ctx, `UPDATE subarchitectures SET bootloader_id = ? WHERE id = ?`, imageID, subarchID)
-}
-
-// BMCType is what stands at the address of a BMC.
-type BMCType string
-
-const (
-	BMCPlain    BMCType = "plain"    // the machine's own BMC
-	BMCMoonshot BMCType = "moonshot" // the chassis manager of an HPE Moonshot
-)
-
-// BMC says how a machine's management controller is reached.
-type BMC struct {
-	ID        int64
-	Type      BMCType
-	Address   string // host or host:port
-	Username  string
-	Password  string
-	Slot      int // the machine's cartridge of a Moonshot, else 0
-	CreatedAt time.Time
-}
-
-// MachineBMC returns how the management controller of a machine is reached,
-// and [ErrNotFound] where it has none.
-func (tx *Tx) MachineBMC(ctx context.Context, machineID int64) (BMC, error) {
-	return one(ctx, tx, func(r row) (b BMC, err error) {
-		return b, r.Scan(&b.ID, &b.Type, &b.Address, &b.Username, &b.Password, &b.Slot, moment{&b.CreatedAt})
-	}, `SELECT bmcs.id, type, address, username, password, bmc_slot, bmcs.created_at
-		FROM bmcs JOIN machines ON machines.bmc_id = bmcs.id WHERE machines.id = ?`, machineID)
-}
-
-// SetMachineBMC gives a machine its management controller: a new one where
-// b.ID is 0, else the one of that id is changed.
-func (tx *Tx) SetMachineBMC(ctx context.Context, machineID int64, b BMC) (err error) {
-	if b.ID != 0 {
-		err = tx.change(ctx, `UPDATE bmcs SET type = ?, address = ?, username = ?, password = ? WHERE id = ?`,
-			b.Type, b.Address, b.Username, b.Password, b.ID)
-	} else {
-		b.ID, err = tx.insert(ctx, `INSERT INTO bmcs (type, address, username, password, created_at) VALUES (?, ?, ?, ?, ?)`,
-			b.Type, b.Address, b.Username, b.Password, millis(b.CreatedAt))
-	}
-	if err != nil {
-		return err
-	}
-	return tx.change(ctx, `UPDATE machines SET bmc_id = ?, bmc_slot = ? WHERE id = ?`, b.ID, b.Slot, machineID)
 }
