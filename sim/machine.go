@@ -144,6 +144,15 @@ func (m *Machine) ReadSerial(p []byte) int {
 	return m.serial.read(p)
 }
 
+// NotifySerial has notify called whenever the machine has printed, with the
+// machine locked: notify must not block nor call the machine. It replaces the
+// one given before.
+func (m *Machine) NotifySerial(notify func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.serial.notify = notify
+}
+
 // WriteSerial types p on the machine's serial port and returns len(p): what is
 // typed while nothing waits for keys is lost, as on a real machine.
 func (m *Machine) WriteSerial(p []byte) int {

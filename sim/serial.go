@@ -13,6 +13,7 @@ const (
 type serial struct {
 	unread   []byte
 	attached bool
+	notify   func() // of output; nil: nobody wants to know
 }
 
 func (s *serial) write(text string) {
@@ -26,6 +27,9 @@ func (s *serial) write(text string) {
 		s.keep(serialUnread - len(text))
 	}
 	s.unread = append(s.unread, text...)
+	if s.notify != nil && text != "" {
+		s.notify()
+	}
 }
 
 // keep drops all but the newest n bytes, and what is left of a line that is cut.

@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/bougou/go-ipmi/pkg/bmc"
 	"github.com/bougou/go-ipmi/pkg/handlers"
@@ -38,6 +39,15 @@ type Hardware interface {
 	WriteSerial(p []byte) int
 }
 
+// Notifier is Hardware that tells when there is serial output. Its console
+// costs nothing while it is idle; other hardware is asked every 50 ms.
+type Notifier interface {
+	// NotifySerial is called once by [New]. From then on the hardware calls
+	// notify after each piece of output that it keeps for ReadSerial. It may
+	// hold its locks meanwhile: notify does not block, and asks for nothing.
+	NotifySerial(notify func())
+}
+
 // Interrupted is Hardware that notices a diagnostic interrupt.
 type Interrupted interface{ Interrupt() }
 
@@ -54,6 +64,30 @@ func WithKG(kg []byte) Option { return func(b *bmc.BMC) { bmc.WithKG(kg)(b) } }
 // WithoutSuite17 makes the BMC refuse cipher suite 17, as older ones do.
 func WithoutSuite17() Option {
 	return func(b *bmc.BMC) { b.SetCipherSuites([]types.CipherSuiteID{types.CipherSuiteID3}) }
+}
+
+// WithSOLTiming says how long output is collected for a packet (5 to 1275 ms)
+// and how soon a packet that is not acknowledged is sent again, seven times
+// (10 to 2550 ms): parameters 3 and 4 of IPMI v2.0 Table 26-5. Without it these
+// are 50 and 100 ms.
+func WithSOLTiming(collect, again time.Duration) Option {
+	return func(b *bmc.BMC) { setSOLTiming(b, collect, again) }
+}
+
+func setSOLTiming(b *bmc.BMC, collect, again time.Duration) {
+	const retries = 7 // rather often than lose output on a bad network
+	units := func(d, unit time.Duration) byte { return byte(min(max(d/unit, 1), 255)) }
+	_ = b.SOL.Config().SetParam(3, []byte{units(collect, 5*time.Millisecond), bmc.SOLMaxPayloadChars})
+	_ = b.SOL.Config().SetParam(4, []byte{retries, units(again, 10*time.Millisecond)})
+}
+
+// solRetransmits is for how long the SOL engine keeps what is not acknowledged.
+func solRetransmits(b *bmc.BMC) time.Duration {
+	retry, ok := b.SOL.Config().GetParam(4)
+	if !ok || len(retry) < 2 {
+		return 0
+	}
+	return time.Duration(retry[0]+1) * time.Duration(retry[1]) * 10 * time.Millisecond
 }
 
 // BMC is one simulated baseboard management controller with one user, an
@@ -73,9 +107,7 @@ func New(username, password string, hw Hardware, opts ...Option) *BMC {
 	serial := &serialPort{hw: hw}
 	info := bmc.DeviceInfo{DeviceID: 0x20, FirmwareMajor: 1, IPMIVersion: 0x02, AdditionalDeviceSupport: 0x80}
 	core := bmc.New(info, guid, &board{chassis: chassis{hw: hw}, serial: serial}, bmc.WithClock(pollClock{serial}))
-	// Retransmit often rather than lose console output on a bad network
-	// (IPMI v2.0 Table 26-5, parameter 4: 7 retries, 100 ms apart).
-	_ = core.SOL.Config().SetParam(4, []byte{7, 10})
+	setSOLTiming(core, 50*time.Millisecond, 100*time.Millisecond)
 
 	const userID, lanChannel = 2, 1
 	_ = core.Users.Upsert(userID, func(u *bmc.User) error {
@@ -90,13 +122,17 @@ func New(username, password string, hw Hardware, opts ...Option) *BMC {
 	for _, o := range opts {
 		o(core)
 	}
+	serial.watch(solRetransmits(core))
 	return &BMC{core: core, serial: serial, commands: commands()}
 }
+
+// ConsoleOpen reports whether a client has the machine's console open.
+func (b *BMC) ConsoleOpen() bool { return b.serial.open() }
 
 // Serve answers on conn until ctx ends, then closes conn and returns nil. It
 // returns an error when conn fails on its own. One Serve at a time.
 func (b *BMC) Serve(ctx context.Context, conn net.PacketConn) error {
-	guarded := newGuard(conn, b.core.Sessions)
+	guarded := newGuard(conn, b.core.Sessions, b.serial.touch)
 	b.conn = guarded
 	srv := server.NewServer(b.core, guarded,
 		server.WithHandlerRegistry(b.commands),

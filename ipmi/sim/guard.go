@@ -28,7 +28,8 @@ const maxDatagram = 512
 type guard struct {
 	net.PacketConn
 	sessions *bmc.SessionStore
-	last     seen // handed on; of the reader alone
+	console  func() // called for each SOL packet that is handed on
+	last     seen   // handed on; of the reader alone
 
 	mu     sync.Mutex
 	recent [64]seen // a ring
@@ -38,8 +39,8 @@ type guard struct {
 
 type seen struct{ session, seq uint32 }
 
-func newGuard(conn net.PacketConn, sessions *bmc.SessionStore) *guard {
-	return &guard{PacketConn: conn, sessions: sessions}
+func newGuard(conn net.PacketConn, sessions *bmc.SessionStore, console func()) *guard {
+	return &guard{PacketConn: conn, sessions: sessions, console: console}
 }
 
 // ReadFrom returns the next datagram that is safe to hand on.
@@ -85,7 +86,13 @@ func (g *guard) accept(pkt []byte) bool {
 		return false // the library decrypts partial blocks without asking
 	}
 	g.last = seen{session, seq}
-	return g.fresh(g.last)
+	if !g.fresh(g.last) {
+		return false
+	}
+	if types.PayloadType(payloadType) == types.PayloadTypeSOL {
+		g.console()
+	}
+	return true
 }
 
 // settle waits until the server has taken up the packet handed on last, but

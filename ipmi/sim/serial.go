@@ -10,22 +10,37 @@ import (
 )
 
 const (
-	// pollIdle is how often a console on which nothing happens looks for
-	// output, and the most that its first byte is late.
+	// pollIdle is how often Hardware that is no Notifier is asked for output
+	// while nothing happens, and the most that its first byte is late.
 	pollIdle = 50 * time.Millisecond
-	// busyFor is how long after the last byte the reference server's own pace
-	// of 10 ms is kept, for it retransmits in the same loop.
-	busyFor = time.Second
+	// linger is how long after the last retransmission the reference server's
+	// own pace is kept, for it retransmits in the same loop.
+	linger = 300 * time.Millisecond
 )
 
 // serialPort is the machine's serial port as the BMC's SOL engine sees it.
 type serialPort struct {
-	hw Hardware
+	hw      Hardware
+	busyFor time.Duration // after the last byte
+	tells   bool          // hw is a Notifier
 
 	mu       sync.Mutex
 	attached bool
 	ahead    []byte // output that busy has taken out of the hardware already
 	last     time.Time
+
+	tickMu sync.Mutex // taken with the hardware's own locks held; never the other way round
+	ticker *pollTicker
+}
+
+// watch sets how long the SOL engine retransmits, and asks the hardware to
+// tell when there is output, if it can.
+func (s *serialPort) watch(retransmits time.Duration) {
+	s.busyFor = retransmits + linger
+	if hw, ok := s.hw.(Notifier); ok {
+		s.tells = true
+		hw.NotifySerial(s.wake)
+	}
 }
 
 // Open attaches the one console a serial port can have (IPMI v2.0 §15.3).
@@ -46,6 +61,12 @@ func (s *serialPort) Close() error {
 	return nil
 }
 
+func (s *serialPort) open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.attached
+}
+
 func (s *serialPort) ReadAvailable(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,13 +83,29 @@ func (s *serialPort) ReadAvailable(p []byte) (int, error) {
 }
 
 func (s *serialPort) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	s.last = time.Now()
-	s.mu.Unlock()
 	return s.hw.WriteSerial(p), nil
 }
 
 func (s *serialPort) SendBreak(context.Context) error { return hal.ErrNotSupported }
+
+// touch says that the console has sent something: an acknowledgement, which
+// makes room for more output, or keys.
+func (s *serialPort) touch() {
+	s.mu.Lock()
+	s.last = time.Now()
+	s.mu.Unlock()
+	s.wake()
+}
+
+// wake has the SOL engine look for output now. It does not block.
+func (s *serialPort) wake() {
+	s.tickMu.Lock()
+	t := s.ticker
+	s.tickMu.Unlock()
+	if t != nil {
+		t.wake()
+	}
+}
 
 // busy reports whether the SOL engine has anything to do: output is pending,
 // or was until a moment ago, so that a retransmission may be due.
@@ -82,7 +119,7 @@ func (s *serialPort) busy() bool {
 			s.last = time.Now()
 		}
 	}
-	return len(s.ahead) > 0 || time.Since(s.last) < busyFor
+	return len(s.ahead) > 0 || time.Since(s.last) < s.busyFor
 }
 
 // pollClock is the real clock, but for the ticker that paces the reference
@@ -97,20 +134,26 @@ func (c pollClock) NewTicker(d time.Duration) clock.Ticker {
 	if d >= pollIdle {
 		return clock.Real.NewTicker(d)
 	}
-	t := &pollTicker{serial: c.serial, busy: d, c: make(chan time.Time, 1)}
+	t := &pollTicker{serial: c.serial, pace: d, c: make(chan time.Time, 1)}
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.timer = time.AfterFunc(d, t.fire)
+	t.mu.Unlock()
+	c.serial.tickMu.Lock()
+	c.serial.ticker = t // the one console's: the last one has stopped
+	c.serial.tickMu.Unlock()
 	return t
 }
 
+// pollTicker ticks at its pace while the serial port is busy. In between it
+// sleeps: until it is woken, where the hardware tells, or for pollIdle.
 type pollTicker struct {
 	serial *serialPort
-	busy   time.Duration
+	pace   time.Duration
 	c      chan time.Time
 
 	mu      sync.Mutex
 	timer   *time.Timer
+	asleep  bool
 	stopped bool
 }
 
@@ -123,10 +166,22 @@ func (t *pollTicker) Stop() {
 	t.timer.Stop()
 }
 
+func (t *pollTicker) wake() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.asleep && !t.stopped {
+		t.asleep = false
+		t.timer.Reset(0)
+	}
+}
+
 func (t *pollTicker) fire() {
-	next := pollIdle
-	if t.serial.busy() {
-		next = t.busy
+	t.mu.Lock()
+	t.asleep = true // before it looks, so that it is told of what comes after
+	t.mu.Unlock()
+
+	busy := t.serial.busy()
+	if busy {
 		select {
 		case t.c <- time.Now():
 		default:
@@ -134,7 +189,13 @@ func (t *pollTicker) fire() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.stopped {
-		t.timer.Reset(next)
+	switch {
+	case t.stopped:
+	case busy:
+		t.asleep = false
+		t.timer.Reset(t.pace)
+	case !t.asleep: // woken meanwhile: the timer runs
+	case !t.serial.tells:
+		t.timer.Reset(pollIdle)
 	}
 }
