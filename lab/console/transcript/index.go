@@ -18,15 +18,16 @@ import (
 // bytes then count as older than they are, never as newer.
 const recordSize = 16
 
-func appendRecord(b []byte, at time.Time, offset int64) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(at.UnixMilli()))
+func appendRecord(b []byte, at, offset int64) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(at))
 	b = binary.BigEndian.AppendUint32(b, uint32(offset))
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[len(b)-12:]))
 }
 
+// record says when a piece of bytes came. The next one's piece ends it.
 type record struct {
-	at     int64
-	offset int64
+	at     int64 // of its first byte, in milliseconds since 1970-01-01 UTC
+	offset int64 // of its first byte
 }
 
 // parseRecord reads the first record of b, which must have one; ok is false

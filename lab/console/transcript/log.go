@@ -16,6 +16,10 @@ import (
 	"time"
 )
 
+// Granularity is how exactly times are kept: what came within it may have the
+// time of its first byte.
+const Granularity = 500 * time.Millisecond
+
 const (
 	// flushEvery is how long a byte may wait for the disk: well below the
 	// second which a process that is killed may lose.
@@ -34,8 +38,8 @@ type Log struct {
 	logger *slog.Logger
 
 	mu        sync.Mutex
-	pending   chunk // not yet on its way to the disk
-	writing   chunk // on its way, behind end
+	pending   batch // not yet on its way to the disk
+	writing   batch // on its way, behind end
 	end       place // of what is on disk
 	scheduled bool  // pending will be written
 	hurried   bool  // at once
@@ -49,14 +53,31 @@ type Log struct {
 	failing bool // that has been told
 }
 
-// chunk is bytes that came together.
-type chunk struct {
+// batch is bytes that go to the disk together.
+type batch struct {
 	bytes []byte
-	at    time.Time // of the first one
+	came  []record // when, for pieces of at most Granularity; offsets in bytes
 }
 
-// place is somewhere in a log.
+// add appends what came at that time. A clock that was set back begins a piece.
+func (b *batch) add(p []byte, now time.Time) {
+	at := now.UnixMilli()
+	if n := len(b.came); n == 0 || at < b.came[n-1].at || at-b.came[n-1].at >= Granularity.Milliseconds() {
+		b.came = append(b.came, record{at: at, offset: int64(len(b.bytes))})
+	}
+	b.bytes = append(b.bytes, p...)
+}
+
+// Position is a place in a log: how many bytes were printed before it, those
+// that have been dropped since included. It stays right for as long as the log
+// lives, over restarts, too. Where the disk has not taken what came, positions
+// that were told before it failed may lie behind what they were told of.
+type Position int64
+
+// place is somewhere in the files of a log.
 type place struct{ start, offset int64 }
+
+func (p place) position() Position { return Position(p.start + p.offset) }
 
 // segment is a pair of files.
 type segment struct {
@@ -74,23 +95,22 @@ func (l *Log) file(start int64, suffix string) string {
 	return path.Join(l.name, fmt.Sprintf("%020d%s", start, suffix))
 }
 
-// Append adds to the log. It never waits for the disk: what comes is written
-// within a second, and what the disk does not take is lost and counted.
-func (l *Log) Append(p []byte) {
-	if len(p) == 0 {
-		return
-	}
+// Append adds to the log and returns where in it p begins. It never waits for
+// the disk: what comes is written within a second, and what the disk does not
+// take is lost and counted.
+func (l *Log) Append(p []byte) Position {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	begin := l.endLocked()
+	if len(p) == 0 {
+		return begin
+	}
 	if len(l.pending.bytes)+len(p) > maxPending {
 		l.dropped += len(p)
 		l.lost += int64(len(p))
-		return
+		return begin
 	}
-	if len(l.pending.bytes) == 0 {
-		l.pending.at = l.folder.now()
-	}
-	l.pending.bytes = append(l.pending.bytes, p...)
+	l.pending.add(p, l.folder.now())
 	hurry := len(l.pending.bytes) >= flushSize && !l.hurried
 	wait := flushEvery
 	if hurry {
@@ -103,6 +123,18 @@ func (l *Log) Append(p []byte) {
 		l.timer.Reset(wait)
 	}
 	l.scheduled = true
+	return begin
+}
+
+// End returns where the next byte will be.
+func (l *Log) End() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.endLocked()
+}
+
+func (l *Log) endLocked() Position {
+	return l.end.position() + Position(len(l.writing.bytes)+len(l.pending.bytes))
 }
 
 // Flush writes what was appended, and blocks until it is written. It is needed
@@ -115,7 +147,7 @@ func (l *Log) Flush() {
 	defer l.disk.Unlock()
 
 	l.mu.Lock()
-	l.writing, l.pending = l.pending, chunk{}
+	l.writing, l.pending = l.pending, batch{}
 	dropped := l.dropped
 	l.scheduled, l.hurried, l.dropped = false, false, 0
 	if len(l.writing.bytes) == 0 {
@@ -130,7 +162,7 @@ func (l *Log) Flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lost += int64(len(l.writing.bytes) - n)
-	l.writing = chunk{}
+	l.writing = batch{}
 	l.end = place{l.current.start, l.current.size}
 	if err == nil && dropped > 0 {
 		err = errSlow
@@ -153,7 +185,7 @@ func (l *Log) Lost() int64 {
 }
 
 // write appends to the current segment and returns how many bytes it has taken.
-func (l *Log) write(c chunk) (n int, err error) {
+func (l *Log) write(b batch) (n int, err error) {
 	if err := l.load(); err != nil {
 		return 0, err
 	}
@@ -176,13 +208,19 @@ func (l *Log) write(c chunk) (n int, err error) {
 	// The files say how long they are: somebody may have removed them.
 	l.current.size, l.current.index = size, min(l.current.index, indexSize)
 
-	if _, err := index.WriteAt(appendRecord(nil, c.at, l.current.size), l.current.index); err != nil {
+	var records []byte
+	for _, r := range b.came {
+		records = appendRecord(records, r.at, l.current.size+r.offset)
+	}
+	if _, err := index.WriteAt(records, l.current.index); err != nil {
 		return 0, err
 	}
-	n, err = data.WriteAt(c.bytes, l.current.size)
-	if n > 0 { // else the next record takes the place of this one
-		l.current.size += int64(n)
-		l.current.index += recordSize
+	n, err = data.WriteAt(b.bytes, l.current.size)
+	l.current.size += int64(n)
+	for _, r := range b.came {
+		if r.offset < int64(n) { // else the next record takes the place of this one
+			l.current.index += recordSize
+		}
 	}
 	return n, err
 }

@@ -281,8 +281,8 @@ func TestTimeOfBytesThatNeverCameIsForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content = appendRecord(content, a.now, 5)
-	content = appendRecord(content, a.now.Add(time.Second), 9)
+	content = appendRecord(content, a.now.UnixMilli(), 5)
+	content = appendRecord(content, a.now.Add(time.Second).UnixMilli(), 9)
 	if err := os.WriteFile(index, content[:len(content)-3], 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -42,14 +42,19 @@ func (l *Log) Read(from From) *Reader {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := &Reader{log: l, from: from, end: l.end}
-	for _, c := range []chunk{l.writing, l.pending} {
-		switch {
-		case len(c.bytes) == 0:
-		case c.at.Before(from.Since):
+	for _, b := range []batch{l.writing, l.pending} {
+		kept := b.bytes
+		for i, c := range b.came {
+			if from.Since.IsZero() || c.at >= from.Since.UnixMilli() {
+				continue
+			}
 			r.rest, r.located = nil, true // what is on disk is older still
-		default:
-			r.rest = append(r.rest, c.bytes...)
+			kept = nil
+			if i+1 < len(b.came) {
+				kept = b.bytes[b.came[i+1].offset:]
+			}
 		}
+		r.rest = append(r.rest, kept...)
 	}
 	return r
 }
