@@ -3,10 +3,8 @@ package lab
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
-	"time"
 
 	"provisioner/ipmi"
 	"provisioner/lab/console"
@@ -30,20 +28,6 @@ func (l *Lab) newConsole(m store.Machine, bmc BMC) *console.Console {
 
 func (l *Lab) consoleLog(m store.Machine) *transcript.Log {
 	return l.consoleLogs.Log(strconv.FormatInt(m.ID, 10), l.log.With("machine", m.Name))
-}
-
-// shownSince returns from when on an actor may read what a machine printed:
-// admins may read all of it, holders what it printed since it is theirs.
-func (a Actor) shownSince(m store.Machine) time.Time {
-	if a.IsAdmin() {
-		return time.Time{}
-	}
-	for _, h := range m.Holders {
-		if h.UserID == a.User.ID {
-			return h.Since
-		}
-	}
-	return m.CreatedAt // nobody comes here: MayOperate was asked before
 }
 
 // OpenConsole joins the console of a machine. Its holders and admins may, and
@@ -85,30 +69,6 @@ func (l *Lab) joinConsole(ctx context.Context, actor Actor, name string, from *t
 	defer l.mu.Unlock()
 	a.watching = append(slices.DeleteFunc(a.watching, watching.left), watching{actor, viewer})
 	return viewer, nil
-}
-
-// ConsoleLog returns what a machine has printed since then, as it came, to the
-// holders and admins who may read it: admins all of it, holders what was
-// printed since the machine is theirs. The zero time is before everything.
-// Reading waits for the disk only.
-func (l *Lab) ConsoleLog(ctx context.Context, actor Actor, name string, since time.Time) (io.Reader, error) {
-	m, err := l.machine(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if err := actor.MayOperate(m); err != nil {
-		return nil, wrap(err, "read the console log of %s", m.Name)
-	}
-	err = l.write(ctx, func(tx *store.Tx) error {
-		return l.record(ctx, tx, actor, store.Event{Kind: EventConsole, Machine: m.Name, Detail: "log"})
-	})
-	if err != nil {
-		return nil, wrap(err, "read the console log of %s", m.Name)
-	}
-	if own := actor.shownSince(m); own.After(since) {
-		since = own
-	}
-	return l.consoleLog(m).Read(transcript.From{Since: since}), nil
 }
 
 func (w watching) left() bool { return w.viewer.Ended() }
