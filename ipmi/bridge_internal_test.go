@@ -116,7 +116,7 @@ func TestResponsesThroughTheBridge(t *testing.T) {
 		{name: "no node", want: ErrRefused, contains: "completion code 83h", answers: func(_ int, seq uint8) [][]byte {
 			return [][]byte{envelope(seq, 0, envelope(seq, nak, nil))}
 		}},
-		{name: "busy at first", took: retryAfter, answers: func(asked int, seq uint8) [][]byte {
+		{name: "busy at first", took: retryOrder, answers: func(asked int, seq uint8) [][]byte {
 			if asked == 1 {
 				return [][]byte{envelope(seq, busy, nil)}
 			}

@@ -52,6 +52,12 @@ type Config struct {
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Timeout is how long a silent BMC is waited for; with 0, five seconds.
 	Timeout time.Duration
+	// InFlight is how many commands the BMC is given at once, from 1 to 32;
+	// with 0 they are four, for BMCs have short queues. 64 more may wait.
+	InFlight int
+	// Gap is the least time from one command to the next; with 0, 5 ms, and
+	// none where it is negative. The console's data does not keep it.
+	Gap time.Duration
 }
 
 // Client is the way to one BMC. It opens a session when one is first needed,
@@ -61,6 +67,8 @@ type Client struct {
 	cfg     Config
 	invalid error // what is wrong with cfg
 	stats   counters
+	peer    peer
+	pace    *pacer
 
 	life context.Context //nolint:containedctx // ends with Close
 	kill context.CancelCauseFunc
@@ -79,6 +87,13 @@ type opening struct {
 	err  error // nil when the waiters shall look for themselves
 }
 
+// peer is what a Client knows of its BMC, from one session to the next.
+type peer struct {
+	commands roundTrip // of commands and session setup
+	input    roundTrip // of console input and its acknowledgement
+	breaker  breaker
+}
+
 // NewClient does no I/O. What Check says of cfg is the first call's error, too.
 func NewClient(cfg Config) *Client {
 	cfg.Addr = withPort(cfg.Addr)
@@ -90,9 +105,17 @@ func NewClient(cfg Config) *Client {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
+	invalid := cfg.Check()
+	if cfg.InFlight == 0 {
+		cfg.InFlight = defaultInFlight
+	}
+	if cfg.Gap == 0 {
+		cfg.Gap = defaultGap
+	}
 	c := &Client{
 		cfg:     cfg,
-		invalid: cfg.Check(),
+		invalid: invalid,
+		pace:    newPacer(cfg.InFlight, cfg.Gap),
 		terms:   terms{suite: suites[0], level: types.PrivilegeLevelAdministrator},
 	}
 	c.life, c.kill = context.WithCancelCause(context.Background())
@@ -122,6 +145,8 @@ func (cfg *Config) Check() error {
 		return fmt.Errorf("%w: the key K_g has %d bytes, IPMI allows %d", ErrBadCredentials, len(cfg.KG), maxPassword)
 	case cfg.Cartridge < 0 || cfg.Cartridge > maxCartridge:
 		return fmt.Errorf("a Moonshot chassis has cartridges 1 to %d, and no %d", maxCartridge, cfg.Cartridge)
+	case cfg.InFlight < 0 || cfg.InFlight > maxInFlight:
+		return fmt.Errorf("a BMC is given 1 to %d commands at once, not %d", maxInFlight, cfg.InFlight)
 	}
 	return nil
 }
@@ -171,15 +196,22 @@ func (c *Client) do(ctx context.Context, req request, idempotent bool) (reply, e
 		}
 		patience := c.cfg.Timeout
 		if again && !fresh && s.console() == nil {
-			patience = patience * 3 / 5 // leave some for a fresh session
+			patience = c.firstPatience()
 		}
 		r, err := s.run(ctx, req, patience)
 		c.release(s)
-		if err != nil && again && !fresh && s.ended() != nil && ctx.Err() == nil {
+		if err != nil && again && !fresh && s.ended() != nil && ctx.Err() == nil && time.Since(began) < c.cfg.Timeout {
 			continue
 		}
 		return r, err
 	}
+}
+
+// firstPatience is how long an answer is waited for on a session that the BMC
+// may have forgotten: it leaves some of the timeout for a fresh one, unless
+// the BMC is so slow that it needs all of it.
+func (c *Client) firstPatience() time.Duration {
+	return max(c.cfg.Timeout*3/5, min(2*c.peer.commands.timeout(0), c.cfg.Timeout))
 }
 
 // run is do for a command to the machine. It proves the session dead when the
@@ -187,13 +219,18 @@ func (c *Client) do(ctx context.Context, req request, idempotent bool) (reply, e
 func (s *session) run(ctx context.Context, req request, patience time.Duration) (reply, error) {
 	heard := s.heard.Load()
 	r, err := s.do(ctx, s.toMachine(req), patience)
+	if err == nil {
+		s.peer.breaker.answered()
+	}
 	if !errors.Is(err, errSilent) {
 		return r, err
 	}
 	err = s.noAnswer()
 	switch {
 	case s.heard.Load() == heard:
-		s.end(err)
+		if s.end(err) {
+			err = s.peer.breaker.failed(err)
+		}
 	case s.bridge != nil:
 		err = fmt.Errorf("%w from the cartridge, though its chassis answers", err)
 	}
@@ -202,7 +239,8 @@ func (s *session) run(ctx context.Context, req request, patience time.Duration) 
 
 // acquire returns the session, opening one if there is none, for the caller
 // to release. fresh reports that it was opened just now. A BMC that stays
-// silent from since on is given up after the timeout.
+// silent from since on is given up after the timeout. While the breaker is
+// open no session is opened, and the error is a *PausedError.
 func (c *Client) acquire(ctx context.Context, since time.Time) (s *session, fresh bool, err error) {
 	if c.invalid != nil {
 		return nil, false, c.invalid
@@ -235,6 +273,10 @@ func (c *Client) acquire(ctx context.Context, since time.Time) (s *session, fres
 		fresh = true
 		c.mu.Lock()
 	}
+	if err := c.peer.breaker.check(); err != nil {
+		c.mu.Unlock()
+		return nil, false, err
+	}
 	o := &opening{done: make(chan struct{})}
 	c.opening = o
 	first := c.terms
@@ -247,8 +289,9 @@ func (c *Client) acquire(ctx context.Context, since time.Time) (s *session, fres
 	c.opening = nil
 	defer close(o.done)
 	if err != nil {
-		if ctx.Err() == nil {
-			o.err = err // otherwise it was our own haste
+		if ctx.Err() == nil && c.life.Err() == nil { // otherwise it was our own haste
+			err = c.peer.breaker.failed(err)
+			o.err = err
 		}
 		return nil, false, err
 	}
@@ -270,7 +313,7 @@ func (c *Client) open(ctx context.Context, first terms, since time.Time) (*sessi
 		}
 		return nil, first, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
-	s := newSession(conn, c.cfg.Timeout, &c.stats)
+	s := newSession(conn, c.cfg.Timeout, &c.stats, &c.peer)
 	if c.cfg.Cartridge != 0 {
 		s.bridge = moonshot(c.cfg.Cartridge)
 	}
@@ -284,6 +327,7 @@ func (c *Client) open(ctx context.Context, first terms, since time.Time) (*sessi
 		s.close(ctx, err)
 		return nil, first, err
 	}
+	s.pace = c.pace // nobody else has the session yet
 	return s, t, nil
 }
 

@@ -22,6 +22,8 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrSOLActive: somebody else holds the one console, and keeps it.
 	ErrSOLActive = errors.New("console in use")
+	// ErrBusy: too many commands wait for the BMC already.
+	ErrBusy = errors.New("busy")
 	// ErrClosed: the Client or the SOL was closed on this side.
 	ErrClosed = errors.New("closed")
 )

@@ -25,9 +25,9 @@ func (void) Close() error                { return nil }
 func sessionForTest() *session {
 	c := NewClient(Config{Addr: "bmc"})
 	s := &session{
-		conn: void{}, stats: &c.stats, timeout: time.Second,
-		hello: make(chan helloMessage, 4), slots: make(chan struct{}, inFlight),
-		done: make(chan struct{}), readDone: make(chan struct{}),
+		conn: void{}, stats: &c.stats, peer: &c.peer, timeout: time.Second,
+		hello: make(chan helloMessage, 4),
+		done:  make(chan struct{}), readDone: make(chan struct{}),
 		consoleID: 0x01020304, bmcID: 0x05060708,
 	}
 	s.keys.Store(keysForTest())

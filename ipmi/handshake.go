@@ -182,14 +182,15 @@ type conversation struct {
 // status other than 00h is a *statusError.
 func (t conversation) ask(ctx context.Context, payload types.PayloadType, msg []byte, answer types.PayloadType) ([]byte, error) {
 	s := t.s
-	for wait := retryAfter; ; wait *= 2 {
+	for ex := s.peer.commands.exchange(retryOrder); ; {
 		left := time.Until(t.since.Add(s.timeout))
 		if left <= 0 {
 			return nil, errSilent
 		}
-		if wait > retryAfter {
+		if ex.sent > 0 {
 			s.stats.retransmitted.Add(1)
 		}
+		wait := ex.again()
 		s.sendHello(payload, msg)
 		timer := time.NewTimer(min(wait, left))
 		for again := false; !again; {
@@ -200,6 +201,7 @@ func (t conversation) ask(ctx context.Context, payload types.PayloadType, msg []
 					continue
 				}
 				timer.Stop()
+				ex.answered()
 				*t.since = time.Now()
 				if status := types.RmcpStatusCode(m.body[1]); status != types.RmcpStatusCodeNoErrors {
 					return nil, &statusError{answer, status}

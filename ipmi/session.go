@@ -16,12 +16,6 @@ import (
 )
 
 const (
-	// retryAfter is how long the first answer is waited for before a request
-	// is sent again; the wait then doubles.
-	retryAfter = time.Second
-	// inFlight bounds the commands that a session has under way at once, for
-	// BMCs have short queues.
-	inFlight = 4
 	// farewell is how long a closing session waits for the BMC to agree.
 	farewell = 2 * time.Second
 
@@ -39,7 +33,8 @@ type session struct {
 	timeout  time.Duration     // how long a silent BMC is waited for
 	bridge   *bridge           // to the machine; nil: the BMC is its own
 	hello    chan helloMessage // setup messages, to the handshake
-	slots    chan struct{}     // a place for each command in flight
+	peer     *peer             // what earlier sessions have learned of the BMC
+	pace     *pacer            // of commands; nil during session setup
 	done     chan struct{}     // closed by end
 	readDone chan struct{}
 
@@ -70,13 +65,13 @@ type call struct {
 }
 
 // newSession starts the reader of conn. The caller must end the session.
-func newSession(conn net.Conn, timeout time.Duration, stats *counters) *session {
+func newSession(conn net.Conn, timeout time.Duration, stats *counters, peer *peer) *session {
 	s := &session{
 		conn:     conn,
 		stats:    stats,
 		timeout:  timeout,
 		hello:    make(chan helloMessage, 4),
-		slots:    make(chan struct{}, inFlight),
+		peer:     peer,
 		done:     make(chan struct{}),
 		readDone: make(chan struct{}),
 	}
@@ -85,12 +80,13 @@ func newSession(conn net.Conn, timeout time.Duration, stats *counters) *session 
 }
 
 // end closes the session on this side, without a word to the BMC. Commands in
-// flight and the console end with err. Only the first call counts.
-func (s *session) end(err error) {
+// flight and the console end with err. Only the first call counts, and returns
+// true.
+func (s *session) end(err error) bool {
 	s.mu.Lock()
 	if s.err != nil {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	s.err = err
 	sol := s.sol
@@ -102,6 +98,7 @@ func (s *session) end(err error) {
 	if sol != nil {
 		sol.end(err)
 	}
+	return true
 }
 
 // ended returns why the session ended, nil while it lasts.
@@ -301,31 +298,34 @@ func (s *session) noAnswer() error {
 	return fmt.Errorf("%w in %v", ErrNoAnswer, s.timeout)
 }
 
-// do sends a command and waits for its response, sending it again after one
-// second, three, seven ... until patience is over: errSilent. A busy BMC
-// (completion code C0h) is asked again in the same way. The first packet
-// leaves even when ctx is over already.
+// do sends a command and waits for its response, sending it again when the
+// BMC takes much longer than it usually does, until patience is over:
+// errSilent. A busy BMC (completion code C0h) is asked again in the same way.
+// The first packet leaves even when ctx is over already.
 //
 // The command is the BMC's own, unless toMachine has made it the machine's.
 func (s *session) do(ctx context.Context, req request, patience time.Duration) (reply, error) {
-	c, leave, err := s.enter(ctx, req)
-	if err != nil {
+	if err := s.pace.enter(ctx, s); err != nil {
 		return reply{}, err
 	}
-	defer leave()
+	defer s.pace.leave()
+	c, forget := s.expect(req)
+	defer forget()
 	msg := packRequest(req, c.key.seq)
 
 	var busy *reply
 	deadline := time.Now().Add(patience)
-	for wait := retryAfter; ; wait *= 2 {
-		if wait > retryAfter {
+	for ex := s.peer.commands.exchange(leastRetry(req.Command())); ; {
+		if ex.sent > 0 {
 			s.stats.retransmitted.Add(1)
 		}
+		wait := ex.again()
 		s.send(types.PayloadTypeIPMI, msg)
 		timer := time.NewTimer(min(wait, time.Until(deadline)))
 		for again := false; !again; {
 			select {
 			case r := <-c.reply:
+				ex.answered()
 				if r.code == uint8(types.CodeNodeBusy) {
 					busy = &r
 					continue
@@ -369,22 +369,11 @@ func (s *session) toMachine(req request) request {
 	return bridged{req, s.bridge}
 }
 
-// enter takes a slot and a request sequence number for a command.
-func (s *session) enter(ctx context.Context, req request) (c *call, leave func(), err error) {
-	select {
-	case s.slots <- struct{}{}:
-	default:
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.done:
-			return nil, nil, s.ended()
-		case <-ctx.Done():
-			return nil, nil, contextError(ctx)
-		}
-	}
+// expect takes a request sequence number for a command, until forget.
+func (s *session) expect(req request) (c *call, forget func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.calls[s.nextCall] != nil { // ends: there are more numbers than slots
+	for s.calls[s.nextCall] != nil { // ends: there are more numbers than commands in flight, see Config.Check
 		s.nextCall = (s.nextCall + 1) % sequences
 	}
 	seq := s.nextCall
@@ -394,8 +383,7 @@ func (s *session) enter(ctx context.Context, req request) (c *call, leave func()
 	s.calls[seq] = c
 	return c, func() {
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.calls[seq] = nil
-		s.mu.Unlock()
-		<-s.slots
-	}, nil
+	}
 }

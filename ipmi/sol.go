@@ -71,7 +71,7 @@ func (c *Client) openSOL(ctx context.Context, polite bool) (*SOL, error) {
 		sol.polite = polite
 		patience := c.cfg.Timeout
 		if again && !fresh {
-			patience = patience * 3 / 5
+			patience = c.firstPatience()
 		}
 		err = sol.activate(ctx, patience)
 		if err == nil {

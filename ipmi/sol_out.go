@@ -16,7 +16,8 @@ const (
 	outboundMax = 1 << 10 // characters that wait to be sent
 	solSequence = 15      // packet sequence numbers are 1 to 15
 
-	solRetryFirst = 250 * time.Millisecond
+	solRetryFirst = 250 * time.Millisecond // before anything was measured
+	solRetryLeast = 100 * time.Millisecond
 	solRetryMost  = time.Second
 	solNackFirst  = 50 * time.Millisecond // before what was refused is offered again
 )
@@ -42,6 +43,8 @@ type flight struct {
 	op       uint8         // operation bits
 	after    uint32        // only SOL packets newer than this one can acknowledge it
 	held     bool          // it was refused and is not sent again yet
+	times    int           // how often it was sent
+	sent     time.Time     // when for the first time
 	refusals int           // since it last made progress
 	progress time.Time     // when it was first sent, or last accepted in part
 	heard    uint64        // what the session had heard by then
@@ -151,7 +154,12 @@ func (l *SOL) sendFlightLocked(data []byte, op uint8) {
 	f.refusals = 0
 	f.progress, f.heard = time.Now(), l.session.heard.Load()
 	l.renumberLocked()
-	l.transmitLocked(solRetryFirst)
+	l.transmitLocked(l.firstWait())
+}
+
+// firstWait is how long the BMC usually takes to acknowledge input, and a bit.
+func (l *SOL) firstWait() time.Duration {
+	return min(max(l.session.peer.input.timeout(solRetryFirst), solRetryLeast), solRetryMost)
 }
 
 // renumberLocked gives the packet in flight a sequence number of its own: an
@@ -160,11 +168,16 @@ func (l *SOL) renumberLocked() {
 	f := &l.out.flight
 	f.seq = f.seq%solSequence + 1
 	f.after = l.in.newest
+	f.times = 0
 }
 
 func (l *SOL) transmitLocked(wait time.Duration) {
 	f := &l.out.flight
 	f.held = false
+	if f.times == 0 {
+		f.sent = time.Now()
+	}
+	f.times++
 	l.sendSOL(&types.SOLPayloadPacket{SequenceNumber: f.seq, ControlByte: f.op, CharacterData: f.data})
 	l.armLocked(wait)
 }
@@ -196,7 +209,7 @@ func (l *SOL) retransmitOrGiveUp() error {
 		return nil
 	}
 	if time.Since(o.progress) < l.client.cfg.Timeout {
-		wait := solRetryFirst
+		wait := l.firstWait()
 		if !o.held {
 			wait = min(2*o.wait, solRetryMost)
 			l.session.stats.retransmitted.Add(1)
@@ -240,6 +253,9 @@ func (l *SOL) acknowledgedLocked(seq uint32, p *types.SOLPayloadPacket) {
 		return
 	}
 	n := min(int(p.AcceptedCharacterCount), len(o.data))
+	if n > 0 || p.NACK {
+		o.measure(&l.session.peer.input)
+	}
 	switch {
 	case n == len(o.data):
 		l.landLocked(int64(n))
@@ -254,14 +270,23 @@ func (l *SOL) acknowledgedLocked(seq uint32, p *types.SOLPayloadPacket) {
 			l.armLocked(solNackFirst)
 			return
 		}
-		l.transmitLocked(solRetryFirst)
+		l.transmitLocked(l.firstWait())
 	case p.NACK:
 		o.refusals++
 		o.held = true
 		l.renumberLocked()
 		l.armLocked(min(solNackFirst<<min(o.refusals-1, 5), solRetryMost))
 	default: // resume: the BMC is ready for it again
-		l.transmitLocked(solRetryFirst)
+		l.transmitLocked(l.firstWait())
+	}
+}
+
+// measure tells how long the acknowledgement took.
+func (f *flight) measure(trip *roundTrip) {
+	if f.times == 1 {
+		trip.measure(time.Since(f.sent))
+	} else {
+		trip.doubt(time.Since(f.sent))
 	}
 }
 

@@ -1,8 +1,12 @@
 package ipmi
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
-// Stats counts the datagrams of a Client since it was made.
+// Stats counts the datagrams of a Client since it was made, and says how
+// quickly its BMC answers.
 type Stats struct {
 	Sent          uint64 // retransmissions included
 	Retransmitted uint64
@@ -13,6 +17,10 @@ type Stats struct {
 	Forged     uint64 // integrity check failed, or unprotected
 	Replayed   uint64 // doubled by the network or by somebody
 	Unexpected uint64 // sound, but nobody waits for it: late answers mostly
+
+	// Smoothed round trips (RFC 6298); zero: not measured yet.
+	RoundTrip      time.Duration // of commands
+	InputRoundTrip time.Duration // of console input
 }
 
 type counters struct {
@@ -31,5 +39,8 @@ func (c *Client) Stats() Stats {
 		Forged:        n.forged.Load(),
 		Replayed:      n.replayed.Load(),
 		Unexpected:    n.unexpected.Load(),
+
+		RoundTrip:      c.peer.commands.estimate(),
+		InputRoundTrip: c.peer.input.estimate(),
 	}
 }
