@@ -67,6 +67,7 @@ type Client struct {
 	cfg     Config
 	invalid error // what is wrong with cfg
 	stats   counters
+	sdrs    sdrCache
 	peer    peer
 	pace    *pacer
 

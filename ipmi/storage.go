@@ -1,0 +1,37 @@
+package ipmi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/bougou/go-ipmi/pkg/types"
+)
+
+// What a BMC refuses while its stores are read, and the reader does something
+// about. All are ErrRefused too.
+var (
+	errTooMuch         = fmt.Errorf("%w: more than the BMC can send at once", ErrRefused)
+	errReservationLost = fmt.Errorf("%w: others keep changing it", ErrRefused)
+	errNotPresent      = fmt.Errorf("%w: there is no such thing", ErrRefused)
+)
+
+// read is ask for a command that reads a part of a store: sensor data records,
+// event log or inventory.
+func (c *Client) read(ctx context.Context, req rawRequest) (reply, error) {
+	r, err := c.do(ctx, req, true)
+	if err != nil {
+		return r, err
+	}
+	switch types.CompletionCode(r.code) {
+	case types.CodeOK:
+		return r, nil
+	case types.CodeCannotReturnRequestedDataBytes, types.CodeRequestDataLengthInvalid,
+		types.CodeRequestDataLengthLimitExceeded, types.CodeParameterOutOfRange, types.CodeUnspecifiedError: // as BMCs say it
+		return r, fmt.Errorf("%w (completion code %02Xh)", errTooMuch, r.code)
+	case types.CodeReservationCanceled:
+		return r, errReservationLost
+	case types.CodeRequestedDataNotPresent:
+		return r, errNotPresent
+	}
+	return r, refused(req.cmd, r.code)
+}
