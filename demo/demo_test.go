@@ -14,7 +14,6 @@ import (
 
 	"provisioner/demo"
 	"provisioner/lab"
-	"provisioner/lab/console"
 	"provisioner/server"
 	"provisioner/sim"
 	"provisioner/store"
@@ -161,7 +160,7 @@ func TestMachineIsInstalledOverTheNetworkAndBootsFromDiskThen(t *testing.T) {
 }
 
 // until reads a console until it has shown what is wanted.
-func until(t *testing.T, viewer *console.Viewer, want string) string {
+func until(t *testing.T, viewer *lab.Seat, want string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -18,23 +18,29 @@ type attachment struct {
 	stop    context.CancelFunc
 
 	// Guarded by Lab.mu.
-	power    Power
-	let      func() // lets go of the console that a run holds; nil: no run
-	watching []watching
+	power  Power
+	let    func() // lets go of the console that a run holds; nil: no run
+	unkeep func() // has the console on demand again; nil: it is
+	seats  []*Seat
 }
 
 // attachMachines makes the attachments agree with the store: machines that are
-// new are watched, those whose BMC has changed are connected anew.
+// new are watched, those whose BMC has changed are connected anew, and consoles
+// are kept as the machine and the site have it.
 func (l *Lab) attachMachines(ctx context.Context) error {
 	type wanted struct {
 		machine store.Machine
 		bmc     store.BMC
 	}
 	var all []wanted
+	var site Site
 	running := make(map[int64]bool)
 	err := l.store.Read(ctx, func(tx *store.Tx) error {
 		machines, err := tx.Machines(ctx)
 		if err != nil {
+			return err
+		}
+		if site, err = readSite(ctx, tx); err != nil {
 			return err
 		}
 		for _, m := range machines {
@@ -61,9 +67,11 @@ func (l *Lab) attachMachines(ctx context.Context) error {
 	if l.watcherCtx == nil || l.watcherCtx.Err() != nil {
 		return nil
 	}
+	l.consolesInsist.Store(site.ConsolesInsist)
 	for _, w := range all {
 		old := l.machines[w.machine.ID]
 		if old != nil && old.config == w.bmc {
+			old.keepConsole(site.keeps(w.machine))
 			continue
 		}
 		bmc, err := l.newBMC(w.bmc)
@@ -74,7 +82,7 @@ func (l *Lab) attachMachines(ctx context.Context) error {
 		if old != nil {
 			old.stop()
 		}
-		l.attachLocked(w.machine, w.bmc, advised{bmc})
+		l.attachLocked(w.machine, w.bmc, advised{bmc}).keepConsole(site.keeps(w.machine))
 		if running[w.machine.ID] {
 			l.holdConsoleLocked(w.machine.ID)
 		}
@@ -82,16 +90,13 @@ func (l *Lab) attachMachines(ctx context.Context) error {
 	return nil
 }
 
-func (l *Lab) attachLocked(m store.Machine, config store.BMC, bmc BMC) {
+func (l *Lab) attachLocked(m store.Machine, config store.BMC, bmc BMC) *attachment {
 	ctx, stop := context.WithCancel(l.watcherCtx)
 	a := &attachment{
 		machine: m.Name, config: config, bmc: bmc, console: l.newConsole(m, bmc),
 		pollNow: make(chan struct{}, 1), stop: stop, power: Power{State: PowerUnknown},
 	}
 	l.machines[m.ID] = a
-	if !l.consolesOnDemand {
-		a.console.Keep() // until it is closed
-	}
 	l.watchers.Go(func() error { // ends with Run, or when the BMC was replaced
 		defer stop()
 		l.watchPower(ctx, a)
@@ -102,6 +107,18 @@ func (l *Lab) attachLocked(m store.Machine, config store.BMC, bmc BMC) {
 		_ = a.bmc.Close(closing)
 		return nil
 	})
+	return a
+}
+
+// keepConsole has the console connected always, or on demand.
+func (a *attachment) keepConsole(always bool) {
+	switch {
+	case always && a.unkeep == nil:
+		a.unkeep = a.console.Keep()
+	case !always && a.unkeep != nil:
+		a.unkeep()
+		a.unkeep = nil
+	}
 }
 
 // attachmentOf returns the connection to a machine's BMC.

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strconv"
 
@@ -12,35 +13,69 @@ import (
 	"provisioner/store"
 )
 
-// watching is somebody who has joined a console.
-type watching struct {
-	actor  Actor
-	viewer *console.Viewer
+// Seat is an actor's place at the console of a machine.
+type Seat struct {
+	*console.Viewer
+	lab     *Lab
+	actor   Actor
+	machine string
 }
 
 func (l *Lab) newConsole(m store.Machine, bmc BMC) *console.Console {
 	return console.New(console.Config{
-		Open:  bmc.OpenSOL,
-		InUse: func(err error) bool { return errors.Is(err, ipmi.ErrSOLActive) },
-		Log:   l.consoleLog(m),
+		Open: func(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
+			return l.openStream(ctx, m, bmc, takeOver)
+		},
+		InUse:  func(err error) bool { return errors.Is(err, ipmi.ErrSOLActive) },
+		Insist: l.consolesInsist.Load,
+		Log:    l.consoleLog(m),
+		Now:    l.now,
 	})
+}
+
+// openStream opens a machine's console, and keeps in its history that another
+// program has lost it by that.
+func (l *Lab) openStream(ctx context.Context, m store.Machine, bmc BMC, takeOver bool) (io.ReadWriteCloser, error) {
+	stream, free := bmc.OpenSOL(ctx, false)
+	if free == nil || !takeOver || !errors.Is(free, ipmi.ErrSOLActive) {
+		return stream, free
+	}
+	stream, err := bmc.OpenSOL(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	e := store.Event{At: l.now(), Kind: EventConsoleTaken, Machine: m.Name, Detail: "from another program: " + holder(free)}
+	if err := l.write(ctx, func(tx *store.Tx) error { return tx.AddEvent(ctx, e) }); err != nil && ctx.Err() == nil {
+		l.log.Error("that a console was taken is not kept", "machine", m.Name, "error", err)
+	}
+	return stream, nil
+}
+
+// holder says who has a console, as the BMC has said it.
+func holder(err error) string {
+	var refusal *ipmi.Error
+	if errors.As(err, &refusal) {
+		err = refusal.Err
+	}
+	return err.Error()
 }
 
 func (l *Lab) consoleLog(m store.Machine) *transcript.Log {
 	return l.consoleLogs.Log(strconv.FormatInt(m.ID, 10), l.log.With("machine", m.Name))
 }
 
-// OpenConsole joins the console of a machine. Its holders and admins may, and
-// a holder only as long: the viewer is closed when the machine is released. It
+// OpenConsole takes a seat at the console of a machine, to watch and, as
+// [console.Viewer.Ask] has it, to type. Its holders and admins may, and a
+// holder only as long: the seat is closed when the machine is released. It
 // first reads what was printed lately, to holders since the machine is theirs.
 // The caller must close it, too.
-func (l *Lab) OpenConsole(ctx context.Context, actor Actor, name string) (*console.Viewer, error) {
+func (l *Lab) OpenConsole(ctx context.Context, actor Actor, name string) (*Seat, error) {
 	return l.joinConsole(ctx, actor, name, &transcript.From{Bytes: console.TailSize})
 }
 
-// ReplayConsole is OpenConsole for a viewer who first reads that many of the
+// ReplayConsole is OpenConsole for somebody who first reads that many of the
 // last lines; 0: none.
-func (l *Lab) ReplayConsole(ctx context.Context, actor Actor, name string, lines int) (*console.Viewer, error) {
+func (l *Lab) ReplayConsole(ctx context.Context, actor Actor, name string, lines int) (*Seat, error) {
 	switch {
 	case lines < 0:
 		return nil, fail(Invalid, "replay %d lines of %s: a number of lines is 0 or more", lines, name)
@@ -50,7 +85,7 @@ func (l *Lab) ReplayConsole(ctx context.Context, actor Actor, name string, lines
 	return l.joinConsole(ctx, actor, name, &transcript.From{Lines: lines})
 }
 
-func (l *Lab) joinConsole(ctx context.Context, actor Actor, name string, from *transcript.From) (*console.Viewer, error) {
+func (l *Lab) joinConsole(ctx context.Context, actor Actor, name string, from *transcript.From) (*Seat, error) {
 	m, a, err := l.operate(ctx, actor, name, "open the console of")
 	if err != nil {
 		return nil, err
@@ -64,14 +99,46 @@ func (l *Lab) joinConsole(ctx context.Context, actor Actor, name string, from *t
 	if from != nil {
 		from.Since = actor.shownSince(m)
 	}
-	viewer := a.console.View(from)
+	seat := &Seat{a.console.View(actor.User.Name, from), l, actor, m.Name}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a.watching = append(slices.DeleteFunc(a.watching, watching.left), watching{actor, viewer})
-	return viewer, nil
+	a.seats = append(slices.DeleteFunc(a.seats, (*Seat).Ended), seat)
+	return seat, nil
 }
 
-func (w watching) left() bool { return w.viewer.Ended() }
+// Take gives the actor the keyboard, whoever types, and takes the machine's
+// console from another program that has it. Both are told, and it is kept.
+func (s *Seat) Take(ctx context.Context) error {
+	from := ""
+	for _, g := range s.Guests() {
+		if g.Mode == console.Writing && g.Name != s.actor.User.Name {
+			from = "from " + g.Name
+		}
+	}
+	if from != "" {
+		err := s.lab.write(ctx, func(tx *store.Tx) error {
+			return s.lab.record(ctx, tx, s.actor, store.Event{Kind: EventConsoleTaken, Machine: s.machine, Detail: from})
+		})
+		if err != nil {
+			return wrap(err, "take the console of %s", s.machine)
+		}
+	}
+	s.Viewer.Take()
+	s.TakeOver()
+	return nil
+}
+
+// SendBreak sends a BREAK to the machine, which Linux takes for SysRq. It
+// blocks until the BMC has taken it.
+func (s *Seat) SendBreak(ctx context.Context) error {
+	if err := s.Viewer.SendBreak(ctx); err != nil {
+		return wrap(fail(Unavailable, "%w", err), "send BREAK to %s", s.machine)
+	}
+	err := s.lab.write(ctx, func(tx *store.Tx) error {
+		return s.lab.record(ctx, tx, s.actor, store.Event{Kind: EventBreak, Machine: s.machine})
+	})
+	return wrap(err, "send BREAK to %s", s.machine)
+}
 
 // closeConsoles ends the view of those who hold the machine no more.
 func (l *Lab) closeConsoles(ctx context.Context, machine string) error {
@@ -85,11 +152,25 @@ func (l *Lab) closeConsoles(ctx context.Context, machine string) error {
 	if a == nil {
 		return nil
 	}
-	for _, w := range a.watching {
-		if w.actor.MayOperate(m) != nil {
-			w.viewer.Close()
+	for _, s := range a.seats {
+		if s.actor.MayOperate(m) != nil {
+			s.Close()
 		}
 	}
-	a.watching = slices.DeleteFunc(a.watching, watching.left)
+	a.seats = slices.DeleteFunc(a.seats, (*Seat).Ended)
 	return nil
+}
+
+// ConsoleGuests returns who is at the console of a machine. Whoever may log in
+// may see it.
+func (l *Lab) ConsoleGuests(ctx context.Context, _ Actor, name string) ([]console.Guest, error) {
+	m, err := l.machine(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	a, err := l.attachmentOf(m)
+	if err != nil {
+		return nil, wrap(err, "who is at the console of %s", name)
+	}
+	return a.console.Guests(), nil
 }

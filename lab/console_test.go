@@ -12,6 +12,7 @@ import (
 
 	"provisioner/lab"
 	"provisioner/lab/console"
+	"provisioner/store"
 )
 
 // print has the one machine that prints in a test print a text. It returns when
@@ -54,7 +55,7 @@ func (f *fixture) log(actor lab.Actor, name string, since time.Time) string {
 }
 
 // seen reads a console until it has shown what is wanted.
-func (f *fixture) seen(v *console.Viewer, want string) (text string) {
+func (f *fixture) seen(v *lab.Seat, want string) (text string) {
 	f.t.Helper()
 	for !strings.Contains(text, want) {
 		out, err := v.Next(f.t.Context())
@@ -98,9 +99,9 @@ func TestHolderReadsTheConsoleSinceTheReservation(t *testing.T) {
 	if got := f.log(f.ada, "web-01", reserved.Add(time.Second)); got != "later\r\n" {
 		t.Errorf("the holder reads since a second later %q", got)
 	}
-	for name, join := range map[string]func(lab.Actor) (*console.Viewer, error){
-		"open":   func(a lab.Actor) (*console.Viewer, error) { return f.OpenConsole(t.Context(), a, "web-01") },
-		"replay": func(a lab.Actor) (*console.Viewer, error) { return f.ReplayConsole(t.Context(), a, "web-01", 100) },
+	for name, join := range map[string]func(lab.Actor) (*lab.Seat, error){
+		"open":   func(a lab.Actor) (*lab.Seat, error) { return f.OpenConsole(t.Context(), a, "web-01") },
+		"replay": func(a lab.Actor) (*lab.Seat, error) { return f.ReplayConsole(t.Context(), a, "web-01", 100) },
 	} {
 		for who, want := range map[*lab.Actor]string{&f.admin: all, &f.ada: adas} {
 			v, err := join(*who)
@@ -119,17 +120,104 @@ func TestHolderReadsTheConsoleSinceTheReservation(t *testing.T) {
 	f.refused(err, lab.Invalid, "0 or more")
 }
 
-func TestConsoleInUseElsewhereIsTakenWhenSomebodyOpensIt(t *testing.T) {
+// happened checks that a machine's history has something.
+func (f *fixture) happened(machine, kind, detail string) {
+	f.t.Helper()
+	events, err := f.MachineEvents(f.t.Context(), f.admin, machine, 100)
+	f.must(err)
+	for _, e := range events {
+		if e.Kind == kind && strings.HasPrefix(e.Detail, detail) {
+			return
+		}
+	}
+	f.t.Errorf("no %q %q in the history of %s: %+v", kind, detail, machine, events)
+}
+
+func TestConsoleInUseElsewhereIsTakenWhenSomebodySaysSo(t *testing.T) {
 	f := newFixtureOf(t, func(bmc *fakeBMC) { bmc.inUse = true })
 	bmc := f.bmcs["bmc-web-01"]
+	seat, err := f.OpenConsole(t.Context(), f.admin, "web-01")
+	f.must(err)
+	defer seat.Close()
+	for {
+		out, err := seat.Next(t.Context())
+		f.must(err)
+		if out.Status != nil && out.Status.InUse {
+			break
+		}
+	}
 	select {
 	case <-bmc.opened:
-		t.Fatal("the console was taken for the log only")
+		t.Fatal("the console was taken from another program though nobody said so")
 	default:
 	}
-	v, err := f.OpenConsole(t.Context(), f.admin, "web-01")
-	f.must(err)
-	defer v.Close()
+	f.must(seat.Take(t.Context()))
 	f.print(<-bmc.opened, "taken")
-	f.seen(v, "taken")
+	f.seen(seat, "taken")
+	f.happened("web-01", lab.EventConsoleTaken, "from another program: console in use")
+}
+
+func TestConsoleTakenFromSomebodyIsToldAndKept(t *testing.T) {
+	f := newFixture(t)
+	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
+	hers, err := f.OpenConsole(t.Context(), f.ada, "web-01")
+	f.must(err)
+	defer hers.Close()
+	f.print(<-f.bmcs["bmc-web-01"].opened, "login: ")
+	f.seen(hers, "login: ")
+	if mode := hers.Ask(); mode != console.Writing {
+		t.Fatalf("ada %s", mode)
+	}
+	theirs, err := f.OpenConsole(t.Context(), f.admin, "web-01")
+	f.must(err)
+	defer theirs.Close()
+	if mode := theirs.Ask(); mode != console.Asking {
+		t.Errorf("root %s", mode)
+	}
+	guests, err := f.ConsoleGuests(t.Context(), f.grace, "web-01")
+	f.must(err)
+	if len(guests) != 2 || guests[0].Name != "ada" || guests[0].Mode != console.Writing || guests[1].Mode != console.Asking {
+		t.Errorf("guests: %+v", guests)
+	}
+	f.must(theirs.Take(t.Context()))
+	if theirs.Mode() != console.Writing || hers.Mode() != console.Watching {
+		t.Errorf("root %s, ada %s", theirs.Mode(), hers.Mode())
+	}
+	f.happened("web-01", lab.EventConsoleTaken, "from ada")
+	f.refused(theirs.SendBreak(t.Context()), lab.Unavailable, "BREAK")
+}
+
+func TestConsolesAreConnectedAsMachineAndSiteHaveIt(t *testing.T) {
+	f := newFixture(t)
+	bmc := f.bmcs["bmc-web-01"]
+	first := <-bmc.opened
+	closed := func(conn net.Conn) {
+		t.Helper()
+		if _, err := conn.Read(make([]byte, 1)); err == nil {
+			t.Error("the machine was typed to")
+		}
+	}
+	onDemand := func(s *lab.Site) { s.ConsolesOnDemand = true }
+	f.refused(f.ChangeSite(t.Context(), f.ada, onDemand), lab.Denied, "admin")
+	f.must(f.ChangeSite(t.Context(), f.admin, onDemand))
+	closed(first)
+
+	f.refused(f.SetConsoleMode(t.Context(), f.ada, "web-01", store.ConsoleAlways), lab.Denied, "admin")
+	f.refused(f.SetConsoleMode(t.Context(), f.admin, "web-01", "sometimes"), lab.Invalid, "always and on-demand")
+	f.refused(f.SetConsoleMode(t.Context(), f.admin, "web-99", store.ConsoleAlways), lab.NotFound, "web-99")
+	f.must(f.SetConsoleMode(t.Context(), f.admin, "web-01", store.ConsoleAlways))
+	second := <-bmc.opened
+	f.must(f.SetConsoleMode(t.Context(), f.admin, "web-01", store.ConsoleDefault))
+	closed(second)
+
+	seat, err := f.OpenConsole(t.Context(), f.admin, "web-01") // which demands it
+	f.must(err)
+	third := <-bmc.opened
+	seat.Close()
+	closed(third)
+	site, err := f.Site(t.Context(), f.ada)
+	f.must(err)
+	if !site.ConsolesOnDemand || site.ConsolesInsist {
+		t.Errorf("site: %+v", site)
+	}
 }

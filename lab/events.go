@@ -28,4 +28,7 @@ const (
 	EventPreseedError     = "preseed error"
 	EventPhoneHome        = "phone home"
 	EventConsole          = "console opened"
+	EventConsoleTaken     = "console taken" // from another person, or another program
+	EventBreak            = "break"         // sent to a machine
+	EventSiteChanged      = "site changed"
 )

@@ -69,7 +69,7 @@ func (l *Lab) react(ctx context.Context, events []store.Event) {
 	attach := false
 	for _, e := range events {
 		switch e.Kind {
-		case EventMachineAdded, EventMachineChanged:
+		case EventMachineAdded, EventMachineChanged, EventSiteChanged:
 			attach = true
 		case EventReleased:
 			err = errors.Join(err, l.closeConsoles(ctx, e.Machine))

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -45,10 +46,6 @@ type Config struct {
 	// PollEvery is how often a BMC is asked whether its machine is on; zero
 	// for 30 s. Each machine has a jitter of a quarter of it.
 	PollEvery time.Duration
-
-	// ConsolesOnDemand has consoles connected only while somebody watches them
-	// or a run goes on, instead of always; what is printed meanwhile is not logged.
-	ConsolesOnDemand bool
 }
 
 // Lab is the rules over one store. It is safe for concurrent use.
@@ -63,9 +60,9 @@ type Lab struct {
 	tftpRoot  *os.Root
 	preseeds  *boot.Renderer
 
-	consoleRoot      *os.Root
-	consoleLogs      *transcript.Folder
-	consolesOnDemand bool
+	consoleRoot    *os.Root
+	consoleLogs    *transcript.Folder
+	consolesInsist atomic.Bool // see Site
 
 	bus      Bus
 	wakeFeed chan struct{}
@@ -113,8 +110,7 @@ func New(cfg Config) (*Lab, error) {
 		machines:  make(map[int64]*attachment),
 		claim:     claim{limit: rate.NewLimiter(rate.Every(claimEvery), claimBurst)},
 
-		consoleRoot:      consoleRoot,
-		consolesOnDemand: cfg.ConsolesOnDemand,
+		consoleRoot: consoleRoot,
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)

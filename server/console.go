@@ -28,6 +28,9 @@ func (c consoleCommand) Run(in *invocation) error {
 		return err
 	}
 	defer viewer.Close()
+	if !c.Watch {
+		viewer.Ask()
+	}
 	ctx, leave := context.WithCancel(in.ctx)
 	defer leave()
 	go func() { // ends with the session's input; nobody waits for a person who does not type
@@ -49,6 +52,9 @@ func (c consoleCommand) Run(in *invocation) error {
 		if out.Status != nil {
 			in.note(statusText(c.Name, *out.Status))
 		}
+		for _, notice := range out.Notices {
+			in.note(notice.String())
+		}
 		if out.Skipped > 0 {
 			in.note(fmt.Sprintf("%d bytes were too fast for this connection", out.Skipped))
 		}
@@ -58,7 +64,7 @@ func (c consoleCommand) Run(in *invocation) error {
 	}
 }
 
-func (c consoleCommand) join(in *invocation) (*console.Viewer, error) {
+func (c consoleCommand) join(in *invocation) (*lab.Seat, error) {
 	if c.Replay != nil {
 		return in.lab.ReplayConsole(in.ctx, in.actor, c.Name, *c.Replay)
 	}
@@ -89,7 +95,7 @@ var errLeft = errors.New("left the console")
 
 // typeInto gives what a person types to the machine until they leave. Of one
 // who only watches, it heeds the escapes.
-func (c consoleCommand) typeInto(ctx context.Context, in *invocation, viewer *console.Viewer) error {
+func (c consoleCommand) typeInto(ctx context.Context, in *invocation, viewer *lab.Seat) error {
 	escapes := escapes{lineStart: true}
 	buffer := make([]byte, 4<<10)
 	told := false
@@ -105,8 +111,11 @@ func (c consoleCommand) typeInto(ctx context.Context, in *invocation, viewer *co
 				told = true
 				in.note("you only watch: what you type does not reach the machine")
 			case !c.Watch:
+				var occupied *console.OccupiedError
 				if err := viewer.Send(ctx, keys); errors.Is(err, console.ErrNotConnected) {
 					in.note("not connected: what you typed is lost")
+				} else if errors.As(err, &occupied) {
+					in.note(err.Error() + ": what you typed is lost")
 				} else if err != nil {
 					return err
 				}

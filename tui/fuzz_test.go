@@ -69,7 +69,7 @@ func FuzzScreens(f *testing.F) {
 			case *machinePage:
 				if !s.loaded {
 					a.Update(reply{s, detailMsg{detail: detail, events: []store.Event{{At: pi(), Kind: name, Detail: name, User: name}}}})
-					a.Update(reply{s, consoleOpenedMsg{viewer: machine.View(&transcript.From{})}})
+					a.Update(reply{s, consoleOpenedMsg{viewer: &lab.Seat{Viewer: machine.View("ada", &transcript.From{})}}})
 					_, _ = s.pane.terminal.Write(output)
 					a.Update(reply{s, consoleOutputMsg{from: s.pane.viewer, skipped: 3, status: &consoles.Status{State: consoles.Lost, Err: errors.New(name)}}})
 				}

@@ -224,6 +224,7 @@ func (p *machinePage) press(msg tea.KeyPressMsg) tea.Cmd {
 func (p *machinePage) beginTyping() tea.Cmd {
 	switch {
 	case p.pane.live():
+		p.pane.viewer.Ask()
 		p.typing = true
 		p.pane.setTyping(true)
 	case p.pane.state == paneEnded && p.mayOperate(p.detail.Machine):

@@ -9,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"provisioner/lab"
 	consoles "provisioner/lab/console"
 	"provisioner/tui/console"
 )
@@ -30,7 +31,7 @@ type pane struct {
 	problem  string
 	status   consoles.Status
 	skipped  int
-	viewer   *consoles.Viewer
+	viewer   *lab.Seat
 	terminal *console.Terminal
 	typing   atomic.Bool // the terminal's own goroutine looks at it
 }
@@ -39,11 +40,11 @@ func newPane(page *machinePage) *pane { return &pane{page: page} }
 
 type (
 	consoleOpenedMsg struct {
-		viewer *consoles.Viewer
+		viewer *lab.Seat
 		err    error
 	}
 	consoleOutputMsg struct {
-		from    *consoles.Viewer
+		from    *lab.Seat
 		status  *consoles.Status
 		skipped int
 		err     error

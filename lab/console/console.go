@@ -8,16 +8,17 @@
 // queue of its own: a slow one loses output and is told, and never delays the
 // machine or another viewer.
 //
-// A machine has room for one stream. One that somebody else has is taken from
-// them when a person or a run comes, once; a console that is only kept open
-// waits until it is free.
+// A machine has room for one stream. One that another program has is left to
+// it, and asked for again, until a run comes or a person says to take it: then
+// it is taken, once.
+//
+// One viewer types at a time, so that two people do not type into the same
+// line: see [Viewer.Ask]. All others watch, and everybody is told who is here.
 package console
 
 import (
 	"context"
-	"errors"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -29,23 +30,8 @@ const (
 	// machine stands.
 	TailSize = 64 << 10
 
-	queueSize  = 256 << 10 // bytes that a viewer may lag behind
-	inputDepth = 64        // pieces of input that wait for the BMC
-	readSize   = 4 << 10
-	firstRetry = time.Second
-	lastRetry  = 30 * time.Second
-
-	// A console that somebody else uses is asked for rarely. BMCs forget
-	// clients that died after a minute.
-	firstInUseRetry = time.Minute
-	lastInUseRetry  = 10 * time.Minute
+	queueSize = 256 << 10 // bytes that a viewer may lag behind
 )
-
-// ErrNotConnected says that input cannot reach the machine now.
-var ErrNotConnected = errors.New("the console is not connected")
-
-// ErrBusy says that the BMC takes input more slowly than it comes.
-var ErrBusy = errors.New("the console takes no more input right now")
 
 // State is how the connection to the machine stands.
 type State int
@@ -61,20 +47,37 @@ const (
 type Status struct {
 	State State
 	Err   error // why it was lost; nil otherwise
-	InUse bool  // lost to somebody else, from whom it is not taken unless a viewer joins
+	InUse bool  // another program has it; [Viewer.TakeOver] takes it from there
 }
 
 // Config is what a [Console] needs.
 type Config struct {
 	// Open opens the stream of a machine; takeOver asks it to take the stream
 	// from whoever has it. Closing the stream must make a Read on it return.
+	//
+	// A stream that can send BREAK is a [Breaker]. One that lets some input
+	// not pass returns a *[RefusedError] from Write, and goes on.
+	//
+	// An error that has a method RetryAfter() [time.Duration] says how long it
+	// is useless to try again.
 	Open func(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error)
 
 	// InUse reports whether an error of Open or of the stream says that
 	// somebody else has it.
 	InUse func(error) bool
 
+	// Insist reports whether the console is taken from other programs for the
+	// log's sake, too: not more often than it is asked for. With nil it is not.
+	Insist func() bool
+
 	Log *transcript.Log // of what the machine prints
+
+	Now func() time.Time // nil: the clock
+
+	// Printed is told what the machine prints and where in the log that is,
+	// piece by piece, by the goroutine that reads the stream. It must not
+	// block. With nil nobody is told.
+	Printed func(p []byte, at transcript.Position)
 }
 
 // Console is the console of one machine. It is safe for concurrent use.
@@ -86,9 +89,12 @@ type Console struct {
 	mu       sync.Mutex
 	users    int  // viewers, holds and keeps
 	wanted   int  // viewers and holds
-	takeOver bool // somebody has come for whom it may be taken over
+	takeOver bool // it may be taken from another program
 	waiting  bool // for the next try
 	viewers  map[*Viewer]struct{}
+	writer   *Viewer   // the one that types; nil: nobody
+	wrote    time.Time // when it did last, or became the writer
+	asking   []*Viewer // who would like to, the first to ask first
 	status   Status
 	changed  chan struct{}      // closed when status changes
 	cancel   context.CancelFunc // ends the connection; nil while it is closed
@@ -98,34 +104,28 @@ type Console struct {
 
 // New prepares a console. Nothing is opened before somebody needs it.
 func New(cfg Config) *Console {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	return &Console{
 		Config: cfg, input: make(chan input, inputDepth), retry: make(chan struct{}, 1),
 		viewers: make(map[*Viewer]struct{}), changed: make(chan struct{}),
 	}
 }
 
-// input is what a viewer types.
-type input struct {
-	keys  []byte
-	taken chan error // receives once: nil when the BMC has taken it
-}
-
-func newInput(keys []byte) input {
-	return input{keys: append([]byte(nil), keys...), taken: make(chan error, 1)}
-}
-
-// Hold has the console connected, as a viewer has, until the returned function
-// is called.
-func (c *Console) Hold() (release func()) { return c.use(true) }
+// Hold has the console connected, until the returned function is called, and
+// takes it from another program, once.
+func (c *Console) Hold() (release func()) { return c.use(true, true) }
 
 // Keep keeps the console connected, so that its output is logged though nobody
-// watches, until the returned function is called. A stream that somebody else
-// uses is left to them meanwhile.
-func (c *Console) Keep() (release func()) { return c.use(false) }
+// watches, until the returned function is called. A stream that another program
+// uses is left to it meanwhile.
+func (c *Console) Keep() (release func()) { return c.use(false, false) }
 
-func (c *Console) use(wanted bool) (release func()) {
+func (c *Console) use(wanted, takeOver bool) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.takeOver = c.takeOver || takeOver
 	c.addUserLocked(wanted)
 	return sync.OnceFunc(func() {
 		c.mu.Lock()
@@ -136,7 +136,7 @@ func (c *Console) use(wanted bool) (release func()) {
 
 // AwaitConnected blocks until the console is connected, or ctx has ended.
 func (c *Console) AwaitConnected(ctx context.Context) error {
-	v := c.View(nil)
+	v := c.View("", nil)
 	defer v.Close()
 	for {
 		out, err := v.Next(ctx)
@@ -170,7 +170,6 @@ func (c *Console) addUserLocked(wanted bool) {
 	c.users++
 	if wanted {
 		c.wanted++
-		c.takeOver = true
 		c.retryLocked()
 	}
 	if c.cancel != nil || c.closed {
@@ -225,136 +224,6 @@ func (c *Console) stopLocked() (done <-chan struct{}) {
 		return nil
 	}
 	return c.done
-}
-
-// keepConnected opens the stream, again and again, until ctx ends.
-func (c *Console) keepConnected(ctx context.Context) {
-	wait, inUseWait := firstRetry, firstInUseRetry
-	for {
-		stream, err := c.Open(ctx, c.mayTakeOver())
-		if err == nil {
-			c.refuseInput()
-			c.setStatus(ctx, Status{State: Connected})
-			wait, inUseWait = firstRetry, firstInUseRetry
-			err = c.pump(ctx, stream)
-		}
-		pause := &wait
-		limit := lastRetry
-		if c.InUse(err) {
-			pause, limit = &inUseWait, lastInUseRetry
-		}
-		if !c.lose(ctx, err) || !c.pause(ctx, *pause) {
-			return
-		}
-		*pause = min(2**pause, limit)
-	}
-}
-
-func (c *Console) mayTakeOver() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.takeOver
-}
-
-// lose notes that there is no connection, and reports whether there is to be
-// one again.
-func (c *Console) lose(ctx context.Context, err error) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if ctx.Err() != nil {
-		return false
-	}
-	inUse := c.InUse(err)
-	if inUse {
-		c.takeOver = false // once was enough, or two would take it from each other for ever
-	}
-	c.waiting = true
-	select {
-	case <-c.retry: // of somebody who came when it was about to be tried anyway
-	default:
-	}
-	c.setStatusLocked(Status{State: Lost, Err: err, InUse: inUse})
-	return true
-}
-
-// pause waits about that long before the next try, or until somebody comes. It
-// reports whether there is to be one.
-func (c *Console) pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // spreads load, guards nothing
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-c.retry:
-		return true
-	case <-timer.C:
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if ctx.Err() == nil {
-		c.retryLocked()
-	}
-	return ctx.Err() == nil
-}
-
-// pump moves bytes both ways until the stream or ctx ends, and closes the stream.
-func (c *Console) pump(ctx context.Context, stream io.ReadWriteCloser) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var writer sync.WaitGroup
-	writer.Go(func() { // ends with ctx, which this function cancels
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case in := <-c.input:
-				_, err := stream.Write(in.keys)
-				in.taken <- err
-				if err != nil {
-					return // the reader will learn it too, and says why
-				}
-			}
-		}
-	})
-	unhook := context.AfterFunc(ctx, func() { _ = stream.Close() })
-	buffer := make([]byte, readSize)
-	var err error
-	for err == nil {
-		var n int
-		n, err = stream.Read(buffer)
-		c.deliver(buffer[:n])
-	}
-	cancel()
-	if unhook() {
-		_ = stream.Close()
-	}
-	writer.Wait()
-	c.refuseInput()
-	return err
-}
-
-// refuseInput drops what was typed into a line that is dead: it is not meant
-// for the next one.
-func (c *Console) refuseInput() {
-	for {
-		select {
-		case in := <-c.input:
-			in.taken <- ErrNotConnected
-		default:
-			return
-		}
-	}
-}
-
-func (c *Console) deliver(p []byte) {
-	if len(p) == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.Log.Append(p)
-	for v := range c.viewers {
-		v.addLocked(p)
-	}
 }
 
 func (c *Console) setStatus(ctx context.Context, s Status) {

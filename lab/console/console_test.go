@@ -26,6 +26,10 @@ type machine struct {
 	err    error // what opening answers
 	inUse  bool  // somebody else has it
 	taken  int   // times it was taken from them
+
+	breaks bool   // its streams can send BREAK
+	broken int    // how many came
+	refuse string // why input does not pass; empty: it does
 }
 
 var errInUse = errors.New("in use")
@@ -68,7 +72,36 @@ func (m *machine) open(_ context.Context, takeOver bool) (io.ReadWriteCloser, er
 	}
 	ours, theirs := net.Pipe()
 	m.port = theirs
+	if m.breaks {
+		return &breakingPort{port{Conn: ours, machine: m}}, nil
+	}
 	return &port{Conn: ours, machine: m}, nil
+}
+
+// breakingPort is a port that can send BREAK, and lets some input not pass.
+type breakingPort struct{ port }
+
+func (p *breakingPort) SendBreak(context.Context) error {
+	p.machine.mu.Lock()
+	defer p.machine.mu.Unlock()
+	p.machine.broken++
+	return nil
+}
+
+func (p *breakingPort) Write(b []byte) (int, error) {
+	p.machine.mu.Lock()
+	reason := p.machine.refuse
+	p.machine.mu.Unlock()
+	if reason != "" {
+		return 0, &console.RefusedError{Reason: reason}
+	}
+	return p.port.Write(b)
+}
+
+func (m *machine) broke() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.broken
 }
 
 // port is our end of a console.
@@ -141,12 +174,12 @@ func TestEveryViewerSeesTheOutputAndALateOneWhatCameBefore(t *testing.T) {
 		m := &machine{}
 		c := newConsole(t, m)
 		defer c.Close()
-		first := c.View(all)
+		first := c.View("ada", all)
 		defer first.Close()
 		m.print(t, "login: ")
 		read(t, first, "login: ")
 
-		second := c.View(all)
+		second := c.View("ada", all)
 		defer second.Close()
 		m.print(t, "root\r\n")
 		if text, _ := read(t, second, "root"); text != "login: root\r\n" {
@@ -166,7 +199,7 @@ func TestInputReachesTheMachineInOrder(t *testing.T) {
 		m := &machine{}
 		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View(all)
+		v := c.View("ada", all)
 		defer v.Close()
 		synctest.Wait()
 		var want strings.Builder
@@ -189,7 +222,7 @@ func TestInputThatTheMachineDoesNotTakeIsRefusedNotKept(t *testing.T) {
 		m := &machine{}
 		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View(all)
+		v := c.View("ada", all)
 		defer v.Close()
 		synctest.Wait()
 		var err error
@@ -209,7 +242,7 @@ func TestLastViewerClosesTheConnectionUnlessItIsHeld(t *testing.T) {
 		m := &machine{}
 		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View(all)
+		v := c.View("ada", all)
 		synctest.Wait()
 		release := c.Hold()
 		v.Close()
@@ -219,7 +252,7 @@ func TestLastViewerClosesTheConnectionUnlessItIsHeld(t *testing.T) {
 		if _, err := m.port.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("the connection without users: %v", err)
 		}
-		again := c.View(all)
+		again := c.View("ada", all)
 		defer again.Close()
 		m.print(t, "watched")
 		if text, _ := read(t, again, "watched"); text != "unseen watched" {
@@ -233,7 +266,7 @@ func TestLostConnectionIsToldAndOpenedAgainWithPatience(t *testing.T) {
 		m := &machine{err: errors.New("no answer in 5s")}
 		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View(all)
+		v := c.View("ada", all)
 		defer v.Close()
 		out, err := v.Next(t.Context())
 		for err == nil && (out.Status == nil || out.Status.State != console.Lost) {
@@ -263,7 +296,7 @@ func TestSlowViewerSkipsAheadAndDelaysNobody(t *testing.T) {
 		m := &machine{}
 		c := newConsole(t, m)
 		defer c.Close()
-		slow, quick := c.View(all), c.View(all)
+		slow, quick := c.View("ada", all), c.View("ada", all)
 		defer slow.Close()
 		defer quick.Close()
 		line := strings.Repeat("x", 1023) + "\n"
@@ -290,7 +323,7 @@ func TestClosedConsoleEndsItsViewers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{}
 		c := newConsole(t, m)
-		v := c.View(all)
+		v := c.View("ada", all)
 		synctest.Wait()
 		c.Close()
 		var err error
@@ -303,7 +336,7 @@ func TestClosedConsoleEndsItsViewers(t *testing.T) {
 			t.Errorf("viewer of a closed console: %v", err)
 		}
 		v.Close()
-		if _, err := c.View(all).Next(t.Context()); err != nil && !errors.Is(err, io.EOF) {
+		if _, err := c.View("ada", all).Next(t.Context()); err != nil && !errors.Is(err, io.EOF) {
 			t.Errorf("view of a closed console: %v", err)
 		}
 	})
@@ -333,7 +366,7 @@ func TestLateViewerSeesWhatWasPrintedBeforeTheServerStarted(t *testing.T) {
 			{&transcript.From{Lines: 1}, "two\r\nlive"},
 			{nil, "live"},
 		} {
-			v := after.View(test.from)
+			v := after.View("ada", test.from)
 			m.print(t, "live")
 			if text, _ := read(t, v, "live"); text != test.want {
 				t.Errorf("from %+v: %q", test.from, text)
@@ -358,7 +391,7 @@ func TestLongReplayIsReadInPiecesBeforeWhatIsLive(t *testing.T) {
 			m.print(t, line)
 		}
 		synctest.Wait()
-		v := c.View(all)
+		v := c.View("ada", all)
 		defer v.Close()
 		m.print(t, "live")
 		want.WriteString("live")
@@ -388,8 +421,12 @@ func TestKeptConsoleTakesNothingFromOthers(t *testing.T) {
 
 func TestPersonAndRunTakeTheConsoleOnceAndAtOnce(t *testing.T) {
 	for name, come := range map[string]func(*console.Console) (leave func()){
-		"person": func(c *console.Console) func() { return c.View(nil).Close },
-		"run":    func(c *console.Console) func() { return c.Hold() },
+		"person": func(c *console.Console) func() {
+			v := c.View("ada", nil)
+			v.TakeOver()
+			return v.Close
+		},
+		"run": func(c *console.Console) func() { return c.Hold() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -410,7 +447,12 @@ func TestPersonAndRunTakeTheConsoleOnceAndAtOnce(t *testing.T) {
 				if m.takenOver() != 1 {
 					t.Errorf("taken over %d times", m.takenOver())
 				}
-				v := c.View(nil)
+				v := c.View("ada", nil)
+				synctest.Wait()
+				if m.takenOver() != 1 {
+					t.Error("who only comes took it over")
+				}
+				v.TakeOver()
 				synctest.Wait()
 				if m.takenOver() != 2 {
 					t.Errorf("the next one took it over %d times", m.takenOver()-1)
@@ -427,12 +469,37 @@ func TestPersonAndRunTakeTheConsoleOnceAndAtOnce(t *testing.T) {
 	}
 }
 
+func TestConsoleThatInsistsTakesItWithPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{inUse: true}
+		c := newConsole(t, m)
+		c.Insist = func() bool { return true }
+		defer c.Close()
+		defer c.Keep()()
+		synctest.Wait()
+		if m.takenOver() != 1 {
+			t.Fatalf("taken over %d times", m.takenOver())
+		}
+		began := time.Now()
+		for range 5 { // another one that insists
+			m.lose(true)
+			before := m.takenOver()
+			for m.takenOver() == before {
+				<-time.After(time.Second)
+			}
+		}
+		if took := time.Since(began); took < 2*time.Minute {
+			t.Errorf("taken five times in %s", took)
+		}
+	})
+}
+
 func TestViewerIsToldThatSomebodyElseHasTheConsole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{}
 		c := newConsole(t, m)
 		defer c.Close()
-		v := c.View(nil)
+		v := c.View("ada", nil)
 		defer v.Close()
 		m.print(t, "x")
 		read(t, v, "x")

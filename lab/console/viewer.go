@@ -8,9 +8,12 @@ import (
 	"provisioner/lab/console/transcript"
 )
 
-// Viewer is somebody who watches a console and may type into it.
+// Viewer is somebody who watches a console and may type into it. Its methods
+// may be called concurrently, but for Next.
 type Viewer struct {
 	console *Console
+	name    string
+	joined  time.Time
 	wake    chan struct{} // holds one token while there may be something to read
 	since   time.Time     // what was printed before is not shown
 
@@ -22,13 +25,15 @@ type Viewer struct {
 	skipped int  // bytes that were too many since the last Next
 	behind  bool // pending had no room; it begins again at the tail of the log
 	told    Status
+	notices []Notice
 	ended   bool
 }
 
-// View joins a console. The viewer first reads what was printed before, from
-// where it says; nil for nothing of it. It must be closed.
-func (c *Console) View(from *transcript.From) *Viewer {
-	v := &Viewer{console: c, wake: make(chan struct{}, 1)}
+// View joins a console, as somebody who watches. The others see the name; an
+// empty one is nobody to them. The viewer first reads what was printed before,
+// from where it says; nil for nothing of it. It must be closed.
+func (c *Console) View(name string, from *transcript.From) *Viewer {
+	v := &Viewer{console: c, name: name, joined: c.Now(), wake: make(chan struct{}, 1)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if from != nil {
@@ -36,17 +41,19 @@ func (c *Console) View(from *transcript.From) *Viewer {
 	}
 	v.ended = c.closed
 	c.viewers[v] = struct{}{}
+	c.tellLocked(v, Joined)
 	c.addUserLocked(true)
 	v.wakeUp()
 	return v
 }
 
-// Output is what a viewer reads: output of the machine, or news of the
-// connection, or both.
+// Output is what a viewer reads: output of the machine, news of the
+// connection, and of the others who are here.
 type Output struct {
 	Data    []byte
 	Skipped int     // bytes that came before Data and were too many for a slow viewer
 	Status  *Status // where it has changed
+	Notices []Notice
 }
 
 // Next blocks until there is output or news, or ctx has ended. It returns
@@ -65,7 +72,7 @@ func (v *Viewer) Next(ctx context.Context) (Output, error) {
 		if v.backlog != nil {
 			v.readBacklog(&out)
 		}
-		if len(out.Data) > 0 || out.Status != nil || out.Skipped > 0 {
+		if len(out.Data) > 0 || out.Status != nil || out.Skipped > 0 || len(out.Notices) > 0 {
 			return out, nil
 		}
 	}
@@ -80,13 +87,14 @@ func (v *Viewer) take() (out Output, err error) {
 		v.told = c.status
 		out.Status = &Status{State: v.told.State, Err: v.told.Err, InUse: v.told.InUse}
 	}
+	out.Notices, v.notices = v.notices, nil
 	switch {
 	case v.backlog == nil && v.behind && !v.ended:
 		v.backlog = c.Log.Read(transcript.From{Since: v.since, Bytes: TailSize})
 		out.Skipped, v.skipped, v.behind = v.skipped, 0, false
 	case v.backlog == nil:
 		out.Data, v.pending = v.pending, nil
-		if v.ended && len(out.Data) == 0 && out.Status == nil {
+		if v.ended && len(out.Data) == 0 && out.Status == nil && len(out.Notices) == 0 {
 			err = io.EOF
 		}
 	case v.ended:
@@ -113,52 +121,6 @@ func (v *Viewer) readBacklog(out *Output) {
 	}
 }
 
-// Send gives input to the machine and blocks until the BMC has taken it, or
-// ctx has ended. Where a connection is being made, it waits for it;
-// [ErrNotConnected] where there is none.
-func (v *Viewer) Send(ctx context.Context, p []byte) error {
-	for {
-		state, changed := v.state()
-		if state == Connected {
-			break
-		}
-		if state != Connecting {
-			return ErrNotConnected
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	in := newInput(p)
-	select {
-	case v.console.input <- in:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-in.taken:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// TrySend is for callers that must not block: it returns as soon as the input
-// waits for the BMC, and [ErrBusy] where too much of it does.
-func (v *Viewer) TrySend(p []byte) error {
-	if state, _ := v.state(); state != Connected {
-		return ErrNotConnected
-	}
-	select {
-	case v.console.input <- newInput(p):
-		return nil
-	default:
-		return ErrBusy
-	}
-}
-
 func (v *Viewer) state() (State, <-chan struct{}) {
 	v.console.mu.Lock()
 	defer v.console.mu.Unlock()
@@ -179,6 +141,8 @@ func (v *Viewer) Close() {
 	}
 	delete(c.viewers, v)
 	v.endLocked()
+	c.yieldLocked(v)
+	c.tellLocked(v, Left)
 	c.removeUserLocked(true)
 }
 
