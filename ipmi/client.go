@@ -107,7 +107,7 @@ func NewClient(cfg Config) *Client {
 		cfg.Timeout = defaultTimeout
 	}
 	invalid := cfg.Check()
-	if cfg.InFlight == 0 {
+	if cfg.InFlight <= 0 { // a negative one is invalid
 		cfg.InFlight = defaultInFlight
 	}
 	if cfg.Gap == 0 {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// wire is a network of one BMC in memory. It delivers after a millisecond, and
-// as badly as it is told to. Under testing/synctest its time is the bubble's.
+// wire is a network of one BMC in memory. It delivers after a millisecond, if
+// it is not told otherwise, and as badly as it is told to. Under testing/synctest its time is the bubble's.
 type wire struct {
 	loss, double, late float64 // probabilities, each way
 	// toBMC and toClient may replace a datagram by any number of others.
@@ -19,7 +19,8 @@ type wire struct {
 
 	mu      sync.Mutex
 	rng     *rand.Rand
-	cut     bool // nothing is delivered
+	delay   time.Duration // each way
+	cut     bool          // nothing is delivered
 	clients map[string]*plug
 	bmc     *plug
 	sent    []time.Time // when clients sent something
@@ -50,7 +51,7 @@ func (n name) String() string { return string(n) }
 const bmcName name = "bmc:623"
 
 func newWire() *wire {
-	w := &wire{rng: rand.New(rand.NewPCG(1, 2)), clients: map[string]*plug{}}
+	w := &wire{rng: rand.New(rand.NewPCG(1, 2)), delay: time.Millisecond, clients: map[string]*plug{}}
 	w.bmc = w.plug(bmcName)
 	return w
 }
@@ -73,6 +74,13 @@ func (w *wire) setCut(cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cut = cut
+}
+
+// setDelay changes how long a datagram travels.
+func (w *wire) setDelay(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.delay = d
 }
 
 // inject delivers a datagram to all clients at once, as a forger could.
@@ -115,7 +123,7 @@ func (w *wire) carry(from name, to *plug, data []byte) {
 }
 
 func (w *wire) deliver(to *plug, d datagram) {
-	delay := time.Millisecond
+	delay := w.delay
 	if w.rng.Float64() < w.late {
 		delay += time.Duration(w.rng.IntN(20)) * time.Millisecond
 	}
