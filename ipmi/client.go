@@ -17,8 +17,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/bougou/go-ipmi/pkg/types"
 )
 
 const (
@@ -43,6 +41,14 @@ type Config struct {
 	// KG is the BMC's own key of at most 20 bytes. With nil the password
 	// serves in its place (IPMI v2.0 §13.33).
 	KG []byte
+	// CipherSuites are those that the BMC may use, the preferred first; with
+	// nil 17 and 3, which protect a session as well as IPMI can. With 0 anyone
+	// who reaches the BMC can do everything, and one that is listed beside
+	// better ones can be forced upon us by a forged refusal of those.
+	CipherSuites []CipherSuite
+	// Privilege is that of a session. Any but PrivilegeDefault is asked for as
+	// it is: a user who may do less gets no session.
+	Privilege Privilege
 	// Cartridge, from 1 to 45, says that Addr is the chassis manager of an HPE
 	// Moonshot and the machine is this cartridge of it. With 0 Addr is the
 	// machine's own BMC.
@@ -107,6 +113,9 @@ func NewClient(cfg Config) *Client {
 		cfg.Timeout = defaultTimeout
 	}
 	invalid := cfg.Check()
+	if len(cfg.CipherSuites) == 0 {
+		cfg.CipherSuites = defaultSuites
+	}
 	if cfg.InFlight <= 0 { // a negative one is invalid
 		cfg.InFlight = defaultInFlight
 	}
@@ -117,7 +126,7 @@ func NewClient(cfg Config) *Client {
 		cfg:     cfg,
 		invalid: invalid,
 		pace:    newPacer(cfg.InFlight, cfg.Gap),
-		terms:   terms{suite: suites[0], level: types.PrivilegeLevelAdministrator},
+		terms:   terms{suite: cfg.CipherSuites[0], level: cfg.Privilege.level()},
 	}
 	c.life, c.kill = context.WithCancelCause(context.Background())
 	return c
@@ -149,7 +158,10 @@ func (cfg *Config) Check() error {
 	case cfg.InFlight < 0 || cfg.InFlight > maxInFlight:
 		return fmt.Errorf("a BMC is given 1 to %d commands at once, not %d", maxInFlight, cfg.InFlight)
 	}
-	return nil
+	if err := cfg.Privilege.check(); err != nil {
+		return err
+	}
+	return checkSuites(cfg.CipherSuites)
 }
 
 // Close ends the console, gives the session back to the BMC, and makes every
@@ -324,7 +336,7 @@ func (c *Client) open(ctx context.Context, first terms, since time.Time) (*sessi
 		<-s.readDone
 		return nil, first, err
 	}
-	if err := s.raise(ctx, t.level); err != nil {
+	if err := s.raise(ctx, t.level, c.cfg.Privilege.lowest()); err != nil {
 		s.close(ctx, err)
 		return nil, first, err
 	}

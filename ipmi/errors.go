@@ -44,6 +44,9 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // refused is the error of a completion code other than 00h.
 func refused(cmd types.Command, code uint8) error {
+	if code == uint8(types.CodeInsufficientPrivilege) {
+		return fmt.Errorf("%w: the session's privilege level is too low (completion code %02Xh); power and console want an operator at least", ErrRefused, code)
+	}
 	return fmt.Errorf("%w: %s (completion code %02Xh)", ErrRefused, sentence(types.StrCC(cmd, code)), code)
 }
 

@@ -40,11 +40,14 @@ func sessionForTest() *session {
 	return s
 }
 
+var suite17, _ = CipherSuite(17).algorithms()
+
 func keysForTest() *keys {
 	return &keys{
-		integrity: types.IntegrityAlg_HMAC_SHA256_128,
-		k1:        []byte("01234567890123456789012345678901"),
-		k2:        []byte("abcdefghijklmnopqrstuvwxyzabcdef"),
+		algorithms: suite17,
+		k1:         []byte("01234567890123456789012345678901"),
+		k2:         []byte("abcdefghijklmnopqrstuvwxyzabcdef"),
+		password:   string(make([]byte, 20)),
 	}
 }
 
@@ -151,7 +154,7 @@ func FuzzHandshake(f *testing.F) {
 		s.timeout = time.Millisecond
 		since := time.Now()
 		cfg := &Config{Username: "ADMIN", Password: "ADMIN"}
-		err := s.greet(t.Context(), cfg, terms{suites[0], types.PrivilegeLevelAdministrator}, &since)
+		err := s.greet(t.Context(), cfg, terms{defaultSuites[0], types.PrivilegeLevelAdministrator}, &since)
 		if err == nil || s.keys.Load() != nil {
 			t.Error("a session with a BMC that does not know the password")
 		}

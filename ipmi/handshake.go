@@ -21,12 +21,9 @@ type helloMessage struct {
 
 // terms are what a session is opened with.
 type terms struct {
-	suite types.CipherSuiteID
+	suite CipherSuite
 	level types.PrivilegeLevel
 }
-
-// suites in the order of preference.
-var suites = [...]types.CipherSuiteID{types.CipherSuiteID17, types.CipherSuiteID3}
 
 // restarts is how often a handshake is begun anew because the BMC lost its
 // thread: a doubled RAKP 1 makes some BMCs forget the one that we go by.
@@ -34,14 +31,15 @@ const restarts = 3
 
 // handshake sets up an RMCP+ session and returns it ready for commands. It
 // begins with the terms that worked last, goes on to the next cipher suite
-// when the BMC refuses one and from Administrator to Operator when it refuses
-// that, and returns the terms that worked.
+// when the BMC refuses one and, unless the level was chosen by an admin, from
+// Administrator to Operator when it refuses that, and returns the terms that
+// worked.
 //
 // A BMC that has been silent since the given time for as long as the timeout
 // is given up; each of its answers renews our patience.
 func (c *Client) handshake(ctx context.Context, s *session, first terms, since time.Time) (terms, error) {
 	t := first
-	refused := map[types.CipherSuiteID]bool{}
+	refused := map[CipherSuite]bool{}
 	for begun := 0; ; {
 		err := s.greet(ctx, &c.cfg, t, &since)
 		var st *statusError
@@ -56,32 +54,29 @@ func (c *Client) handshake(ctx context.Context, s *session, first terms, since t
 			begun++
 		case st.suite():
 			refused[t.suite] = true
-			next, ok := nextSuite(refused)
+			next, ok := nextSuite(c.cfg.CipherSuites, refused)
 			if !ok {
-				return t, fmt.Errorf("%w: the BMC takes neither cipher suite 17 nor 3: %w", ErrRefused, err)
+				return t, s.noCommonSuite(ctx, c.cfg.CipherSuites, err)
 			}
 			t.suite = next
-		case st.privilege() && t.level > types.PrivilegeLevelOperator:
+		case st.privilege() && c.cfg.Privilege == PrivilegeDefault && t.level > types.PrivilegeLevelOperator:
 			t.level = types.PrivilegeLevelOperator
+		case st.privilege():
+			return t, fmt.Errorf("the user may not act as %v: %w", Privilege(t.level), err)
 		default:
 			return t, err
 		}
 	}
 }
 
-func nextSuite(refused map[types.CipherSuiteID]bool) (types.CipherSuiteID, bool) {
-	for _, suite := range suites {
-		if !refused[suite] {
-			return suite, true
-		}
-	}
-	return 0, false
-}
-
 // greet runs one handshake: Open Session, RAKP 1 to 4 (IPMI v2.0 §13.17 to
 // §13.24), keys.
 func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.Time) error {
-	auth, integrity, crypt, _ := types.GetCipherSuiteAlgorithms(t.suite)
+	alg, err := t.suite.algorithms()
+	if err != nil {
+		return err
+	}
+	auth := alg.auth
 	consoleID := binary.LittleEndian.Uint32(crypto.RandomBytes(4)) | 1 // 0 is no session
 	tag := crypto.RandomBytes(1)[0]
 	talk := conversation{s: s, consoleID: consoleID, since: since}
@@ -90,7 +85,7 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 		MessageTag: tag, RequestedMaximumPrivilegeLevel: t.level, RemoteConsoleSessionID: consoleID,
 	}
 	open.AuthenticationPayload, open.IntegrityPayload, open.ConfidentialityPayload =
-		rmcpplus.NewAlgorithmPayloads(auth, integrity, crypt)
+		rmcpplus.NewAlgorithmPayloads(auth, alg.integrity, alg.crypt)
 	body, err := talk.ask(ctx, types.PayloadTypeRmcpOpenSessionRequest, open.Pack(), types.PayloadTypeRmcpOpenSessionResponse)
 	if err != nil {
 		return err
@@ -99,7 +94,7 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 	if err := opened.Unpack(body); err != nil {
 		return fmt.Errorf("%w in open session: %w", ErrProtocol, err)
 	}
-	if types.AuthAlg(opened.AuthAlg) != auth || types.IntegrityAlg(opened.IntegrityAlg) != integrity || types.CryptAlg(opened.CryptAlg) != crypt {
+	if chosen := (algorithms{types.AuthAlg(opened.AuthAlg), types.IntegrityAlg(opened.IntegrityAlg), types.CryptAlg(opened.CryptAlg)}); chosen != alg {
 		return fmt.Errorf("%w: it chose other algorithms than those of cipher suite %d", ErrProtocol, t.suite)
 	}
 	bmcID := opened.ManagedSystemSessionID
@@ -165,7 +160,7 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 		return fmt.Errorf("%w: the password is right, but the BMC's key K_g is not the one given", ErrBadCredentials)
 	}
 	s.consoleID, s.bmcID = consoleID, bmcID
-	s.keys.Store(&keys{integrity: integrity, k1: k1, k2: k2})
+	s.keys.Store(&keys{algorithms: alg, k1: k1, k2: k2, password: string(kuid)})
 	return nil
 }
 
@@ -236,9 +231,8 @@ func (t conversation) ours(body []byte, tag uint8) bool {
 }
 
 // raise asks for the privilege level that the session was opened for
-// (IPMI v2.0 §22.18), or for Operator where the user has no more: it is
-// enough for power and SOL.
-func (s *session) raise(ctx context.Context, level types.PrivilegeLevel) error {
+// (IPMI v2.0 §22.18), or for the lowest one where the user has no more.
+func (s *session) raise(ctx context.Context, level, lowest types.PrivilegeLevel) error {
 	for {
 		req := &app.SetSessionPrivilegeLevelRequest{PrivilegeLevel: level}
 		r, err := s.do(ctx, req, s.timeout)
@@ -249,9 +243,9 @@ func (s *session) raise(ctx context.Context, level types.PrivilegeLevel) error {
 			return err
 		case r.code == uint8(types.CodeOK):
 			return nil
-		case level <= types.PrivilegeLevelOperator:
-			return fmt.Errorf("the user may not act as operator: %w", refused(req.Command(), r.code))
+		case level <= lowest:
+			return fmt.Errorf("the user may not act as %v: %w", Privilege(level), refused(req.Command(), r.code))
 		}
-		level = types.PrivilegeLevelOperator
+		level = lowest
 	}
 }

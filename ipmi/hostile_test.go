@@ -81,7 +81,7 @@ func TestWrongAnswersInSessionSetup(t *testing.T) {
 				pkt[17] = 0x11
 				return one(pkt)
 			}),
-			want: ipmi.ErrRefused, contains: "neither cipher suite 17 nor 3",
+			want: ipmi.ErrRefused, contains: "none of our cipher suites (17 and 3) was accepted; the BMC has 3 and 17; an admin can allow others",
 		},
 		{
 			name: "no session left",

@@ -25,7 +25,9 @@ type openIPMI struct {
 	serial net.Conn // the machine's end of the serial line
 }
 
-func startOpenIPMI(t *testing.T) *openIPMI {
+func startOpenIPMI(t *testing.T) *openIPMI { return startOpenIPMIOn(t, "127.0.0.1") }
+
+func startOpenIPMIOn(t *testing.T, host string) *openIPMI {
 	t.Helper()
 	program, err := exec.LookPath("ipmi_sim")
 	if err != nil {
@@ -39,7 +41,7 @@ func startOpenIPMI(t *testing.T) *openIPMI {
 		t.Fatal(err)
 	}
 	defer serial.Close()
-	lan, err := net.ListenPacket("udp", "127.0.0.1:0")
+	lan, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +50,7 @@ func startOpenIPMI(t *testing.T) *openIPMI {
 
 	dir := t.TempDir()
 	port := func(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }
-	fill := strings.NewReplacer("@LAN@", port(addr), "@SOL@", port(serial.Addr().String()), "@DIR@", dir)
+	fill := strings.NewReplacer("@HOST@", host, "@LAN@", port(addr), "@SOL@", port(serial.Addr().String()), "@DIR@", dir)
 	for _, file := range []string{"lan.conf", "cmd.emu", "chassis.sh"} {
 		text, err := os.ReadFile(filepath.Join("testdata", "openipmi", file))
 		if err != nil {

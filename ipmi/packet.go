@@ -49,22 +49,42 @@ func parseHeader(pkt []byte) (header, []byte, error) {
 	return header{session, seq, types.PayloadType(payloadType), flags}, payload, nil
 }
 
-// keys protect the packets of one session: HMAC around AES-CBC-128
-// (cipher suites 3 and 17).
+// keys protect the packets of one session, by the algorithms that its two ends
+// have agreed on.
 type keys struct {
-	integrity types.IntegrityAlg
-	k1, k2    []byte
+	algorithms
+	k1, k2   []byte
+	password string // of 20 bytes; MD5-128 is keyed by it alone
 }
 
+// protected are the flags of a packet that nobody can read or change.
 const protected = types.PayloadFlagEncrypted | types.PayloadFlagAuthenticated
+
+// flags are those of every packet of the session.
+func (k *keys) flags() (flags uint8) {
+	if k.integrity != types.IntegrityAlg_None {
+		flags |= types.PayloadFlagAuthenticated
+	}
+	if k.crypt != types.CryptAlg_None {
+		flags |= types.PayloadFlagEncrypted
+	}
+	return flags
+}
 
 // seal builds a whole in-session datagram (IPMI v2.0 §13.6, §13.28.4, §13.29).
 func (k *keys) seal(payload types.PayloadType, session, seq uint32, plain []byte) ([]byte, error) {
-	encrypted, err := crypto.EncryptAESPayload(plain, k.k2, crypto.RandomBytes(aesBlock))
-	if err != nil {
-		return nil, err
+	body := plain
+	if k.crypt != types.CryptAlg_None {
+		var err error
+		if body, err = crypto.EncryptAESPayload(plain, k.k2, crypto.RandomBytes(aesBlock)); err != nil {
+			return nil, err
+		}
 	}
-	return k.sign(protocol.BuildRMCPPlusPacket(uint8(payload), protected, session, seq, encrypted))
+	pkt := protocol.BuildRMCPPlusPacket(uint8(payload), k.flags(), session, seq, body)
+	if k.integrity == types.IntegrityAlg_None {
+		return pkt, nil // a session trailer has nothing but the padding for the HMAC
+	}
+	return k.sign(pkt)
 }
 
 // sign appends the session trailer: padding, its length, and the HMAC over
@@ -75,7 +95,7 @@ func (k *keys) sign(pkt []byte) ([]byte, error) {
 		pkt = append(pkt, 0xff)
 	}
 	pkt = append(pkt, uint8(pad), nextHeaderRMCP)
-	code, err := crypto.SessionIntegrityAuthCode(k.integrity, pkt[rmcpHeaderLen:], k.k1, "")
+	code, err := crypto.SessionIntegrityAuthCode(k.integrity, pkt[rmcpHeaderLen:], k.k1, k.password)
 	if err != nil {
 		return nil, err
 	}
@@ -83,17 +103,25 @@ func (k *keys) sign(pkt []byte) ([]byte, error) {
 }
 
 // open checks the integrity of an in-session datagram and only then decrypts
-// its payload. Both protections are demanded: a BMC that agreed on our cipher
-// suites has no reason to leave one out.
+// its payload. It demands what was agreed on, no less and no more: a BMC has no
+// reason to leave it out of a packet, and a forger has.
 func (k *keys) open(pkt []byte, h header, payload []byte) ([]byte, error) {
-	codeLen, ok := crypto.IntegrityAuthCodeLen(k.integrity)
-	end := len(pkt) - codeLen
-	if !ok || h.flags&protected != protected || end < headersLen+len(payload)+2 {
+	if h.flags&protected != k.flags() {
 		return nil, errForged
 	}
-	want, err := crypto.SessionIntegrityAuthCode(k.integrity, pkt[rmcpHeaderLen:end], k.k1, "")
-	if err != nil || !crypto.Equal(want, pkt[end:]) {
-		return nil, errForged
+	if k.integrity != types.IntegrityAlg_None {
+		codeLen, ok := crypto.IntegrityAuthCodeLen(k.integrity)
+		end := len(pkt) - codeLen
+		if !ok || end < headersLen+len(payload)+2 {
+			return nil, errForged
+		}
+		want, err := crypto.SessionIntegrityAuthCode(k.integrity, pkt[rmcpHeaderLen:end], k.k1, k.password)
+		if err != nil || !crypto.Equal(want, pkt[end:]) {
+			return nil, errForged
+		}
+	}
+	if k.crypt == types.CryptAlg_None {
+		return append([]byte(nil), payload...), nil // the reader's buffer is used again
 	}
 	// One block of initialization vector and whole blocks after it: the
 	// library panics on anything else.

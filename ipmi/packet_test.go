@@ -40,9 +40,9 @@ func TestWindowTakesEachNumberOnce(t *testing.T) {
 }
 
 func TestNothingSealedIsChangedUnnoticed(t *testing.T) {
-	for _, integrity := range []types.IntegrityAlg{types.IntegrityAlg_HMAC_SHA256_128, types.IntegrityAlg_HMAC_SHA1_96} {
+	for _, suite := range []CipherSuite{2, 3, 7, 8, 11, 12, 16, 17} {
 		k := keysForTest()
-		k.integrity = integrity
+		k.algorithms, _ = suite.algorithms()
 		for size := range 40 {
 			plain := make([]byte, size)
 			pkt, err := k.seal(types.PayloadTypeSOL, 7, 9, plain)
@@ -51,10 +51,10 @@ func TestNothingSealedIsChangedUnnoticed(t *testing.T) {
 			}
 			h, payload, err := parseHeader(pkt)
 			if err != nil || h.session != 7 || h.seq != 9 || h.payload != types.PayloadTypeSOL {
-				t.Fatalf("header %+v, %v", h, err)
+				t.Fatalf("suite %d: header %+v, %v", suite, h, err)
 			}
 			if got, err := k.open(pkt, h, payload); err != nil || len(got) != size {
-				t.Fatalf("%d bytes opened as %d: %v", size, len(got), err)
+				t.Fatalf("suite %d: %d bytes opened as %d: %v", suite, size, len(got), err)
 			}
 			for i := rmcpHeaderLen; i < len(pkt); i++ {
 				pkt[i] ^= 0x10
@@ -63,9 +63,42 @@ func TestNothingSealedIsChangedUnnoticed(t *testing.T) {
 					_, err = k.open(pkt, h, payload)
 				}
 				if !errors.Is(err, errForged) && !errors.Is(err, errMalformed) {
-					t.Errorf("size %d: byte %d changed: %v", size, i, err)
+					t.Errorf("suite %d, size %d: byte %d changed: %v", suite, size, i, err)
 				}
 				pkt[i] ^= 0x10
+			}
+		}
+	}
+}
+
+func TestPacketsHaveTheAgreedProtectionOnly(t *testing.T) {
+	const authenticated, encrypted = types.PayloadFlagAuthenticated, types.PayloadFlagEncrypted
+	supported := []CipherSuite{0, 1, 2, 3, 6, 7, 8, 11, 12, 15, 16, 17}
+	for _, sent := range supported {
+		for _, agreed := range supported {
+			from, to := keysForTest(), keysForTest()
+			from.algorithms, _ = sent.algorithms()
+			to.algorithms, _ = agreed.algorithms()
+			pkt, err := from.seal(types.PayloadTypeIPMI, 7, 9, response(1, 2, 3))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, payload, err := parseHeader(pkt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, err := to.open(pkt, h, payload)
+			same := from.integrity == to.integrity && from.crypt == to.crypt
+			if same && (err != nil || string(plain) != string(response(1, 2, 3))) {
+				t.Errorf("agreed on %d, sent by %d: % x, %v", agreed, sent, plain, err)
+			}
+			if !same && !errors.Is(err, errForged) && !errors.Is(err, errMalformed) {
+				t.Errorf("agreed on %d, sent by %d: error %v", agreed, sent, err)
+			}
+			wantFlags := map[bool]uint8{true: 0, false: authenticated}[from.integrity == types.IntegrityAlg_None] |
+				map[bool]uint8{true: 0, false: encrypted}[from.crypt == types.CryptAlg_None]
+			if h.flags&protected != wantFlags {
+				t.Errorf("suite %d has flags %02x", sent, h.flags)
 			}
 		}
 	}

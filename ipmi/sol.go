@@ -105,11 +105,12 @@ func (c *Client) newSOL(s *session) (*SOL, error) {
 // activate asks the BMC for the console (IPMI v2.0 §24.1), and takes it away
 // from whoever has it, once, unless it is to be polite.
 func (l *SOL) activate(ctx context.Context, patience time.Duration) error {
+	protection := l.session.keys.Load().flags()
 	req := &transport.ActivatePayloadRequest{
 		PayloadType:          types.PayloadTypeSOL,
 		PayloadInstance:      solInstance,
-		EnableEncryption:     true,
-		EnableAuthentication: true,
+		EnableEncryption:     protection&types.PayloadFlagEncrypted != 0,
+		EnableAuthentication: protection&types.PayloadFlagAuthenticated != 0,
 	}
 	r, err := l.session.run(ctx, req, patience)
 	if err == nil && r.code == uint8(types.CodeActivatePayloadAlreadyActive) {
@@ -130,6 +131,8 @@ func (l *SOL) activate(ctx context.Context, patience time.Duration) error {
 		return err
 	case r.code == uint8(types.CodeActivatePayloadAlreadyActive):
 		return fmt.Errorf("%w: another client took it back at once", ErrSOLActive)
+	case r.code == uint8(types.CodeActivatePayloadCannotActivateWithoutEncryption):
+		return fmt.Errorf("%w; the BMC wants its console encrypted, which the session's cipher suite does not do", refused(req.Command(), r.code))
 	case r.code != uint8(types.CodeOK):
 		return refused(req.Command(), r.code)
 	}

@@ -90,6 +90,33 @@ func solRetransmits(b *bmc.BMC) time.Duration {
 	return time.Duration(retry[0]+1) * time.Duration(retry[1]) * 10 * time.Millisecond
 }
 
+// WithCipherSuites makes the BMC take these cipher suites and no others. It has
+// 0 to 3 and 15 to 17.
+func WithCipherSuites(suites ...ipmi.CipherSuite) Option {
+	return func(b *bmc.BMC) {
+		ids := make([]types.CipherSuiteID, len(suites))
+		for i, s := range suites {
+			ids[i] = types.CipherSuiteID(s)
+		}
+		b.SetCipherSuites(ids)
+	}
+}
+
+// WithUserPrivilege makes the one user a user or an operator instead of an
+// administrator.
+func WithUserPrivilege(most ipmi.Privilege) Option {
+	return func(b *bmc.BMC) {
+		_ = b.Users.Update(userID, func(u *bmc.User) error {
+			u.ChannelAccess = map[uint8]bmc.UserChannelAccess{
+				lanChannel: {MaxPrivilege: bmc.PrivilegeLevel(most), Enabled: true},
+			}
+			return nil
+		})
+	}
+}
+
+const userID, lanChannel = 2, 1 // of the one user and the one network
+
 // BMC is one simulated baseboard management controller with one user, an
 // administrator. It takes cipher suites 17 and 3 and at most four sessions.
 type BMC struct {
@@ -109,7 +136,6 @@ func New(username, password string, hw Hardware, opts ...Option) *BMC {
 	core := bmc.New(info, guid, &board{chassis: chassis{hw: hw}, serial: serial}, bmc.WithClock(pollClock{serial}))
 	setSOLTiming(core, 50*time.Millisecond, 100*time.Millisecond)
 
-	const userID, lanChannel = 2, 1
 	_ = core.Users.Upsert(userID, func(u *bmc.User) error {
 		u.Name = username[:min(len(username), bmc.MaxUserNameLen)]
 		u.SetPassword([]byte(password))
