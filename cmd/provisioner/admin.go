@@ -83,41 +83,6 @@ func (c *tokenCreateCommand) Run(ctx context.Context) error {
 	})
 }
 
-type machineCommand struct {
-	Add machineAddCommand `cmd:"" help:"Add a machine, or change the BMC of one."`
-}
-
-type machineAddCommand struct {
-	data
-	Name            string   `arg:""`
-	Arch            string   `default:"amd64" help:"amd64 or arm64."`
-	Firmware        string   `default:"uefi" help:"uefi or bios."`
-	MAC             []string `name:"mac" help:"Address of a network interface; may be given several times."`
-	BMC             string   `name:"bmc" help:"Address of the BMC, host or host:port."`
-	BMCType         string   `name:"bmc-type" default:"plain" enum:"plain,moonshot" help:"plain, or moonshot: the machine is a cartridge of an HPE Moonshot, and the address its chassis manager's."`
-	BMCSlot         int      `name:"bmc-slot" help:"Which cartridge, 1 to 45."`
-	BMCUser         string   `name:"bmc-user" help:"Its user."`
-	BMCPasswordFile string   `name:"bmc-password-file" help:"File that holds its password. A dash: standard input." type:"path"`
-}
-
-func (c *machineAddCommand) Run(ctx context.Context) error {
-	m := lab.NewMachine{Name: c.Name, Arch: c.Arch, Subarch: c.Firmware, MACs: c.MAC}
-	if c.BMC != "" {
-		if c.BMCPasswordFile == "" {
-			return errors.New("a BMC needs --bmc-password-file: a password in an argument could be read by anybody on this host")
-		}
-		password, err := readFile(c.BMCPasswordFile, 1<<10)
-		if err != nil {
-			return fmt.Errorf("read the BMC's password: %w", err)
-		}
-		m.BMC = &store.BMC{
-			Type: store.BMCType(c.BMCType), Address: c.BMC, Slot: c.BMCSlot,
-			Username: c.BMCUser, Password: strings.TrimRight(string(password), "\r\n"),
-		}
-	}
-	return c.local(ctx, func(l *lab.Lab) error { return l.AddMachine(ctx, lab.Local, m) })
-}
-
 type imageCommand struct {
 	Add imageAddCommand `cmd:"" help:"Add an image that everybody may boot."`
 }

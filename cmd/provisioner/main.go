@@ -26,6 +26,7 @@ type cli struct {
 	User    userCommand    `cmd:"" help:"Accounts."`
 	Token   tokenCommand   `cmd:"" help:"Tokens for automation."`
 	Machine machineCommand `cmd:"" help:"Machines."`
+	Site    siteCommand    `cmd:"" help:"What is decided for all machines."`
 	Image   imageCommand   `cmd:"" help:"Kernels, initrds and bootloaders."`
 	Preseed preseedCommand `cmd:"" help:"Templates of the answers that installers are given."`
 	Version versionCommand `cmd:"" help:"Which release this is."`

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"provisioner/lab"
+	"provisioner/store"
+)
+
+type machineCommand struct {
+	Add machineAddCommand `cmd:"" help:"Add a machine, or change the BMC of one."`
+	Set machineSetCommand `cmd:"" help:"Say when a machine's console is connected."`
+}
+
+type machineAddCommand struct {
+	data
+	Name            string   `arg:""`
+	Arch            string   `default:"amd64" help:"amd64 or arm64."`
+	Firmware        string   `default:"uefi" help:"uefi or bios."`
+	MAC             []string `name:"mac" help:"Address of a network interface; may be given several times."`
+	BMC             string   `name:"bmc" help:"Address of the BMC, host or host:port."`
+	BMCType         string   `name:"bmc-type" default:"plain" enum:"plain,moonshot" help:"plain, or moonshot: the machine is a cartridge of an HPE Moonshot, and the address its chassis manager's."`
+	BMCSlot         int      `name:"bmc-slot" help:"Which cartridge, 1 to 45."`
+	BMCUser         string   `name:"bmc-user" help:"Its user."`
+	BMCPasswordFile string   `name:"bmc-password-file" help:"File that holds its password. A dash: standard input." type:"path"`
+	BMCCipherSuites string   `name:"bmc-cipher-suites" placeholder:"N,..." help:"Cipher suites that it may be asked for, the preferred first. Left out: 17,3. Some others protect nothing."`
+	BMCPrivilege    string   `name:"bmc-privilege" default:"" enum:",user,operator,administrator" help:"The level to log in with: user, operator or administrator. Left out: administrator, or operator where that is refused."`
+	BMCKGFile       string   `name:"bmc-kg-file" help:"File that holds the BMC's own key K_g, as text or as 0x and hexadecimal digits." type:"path"`
+}
+
+func (c *machineAddCommand) Run(ctx context.Context) error {
+	m := lab.NewMachine{Name: c.Name, Arch: c.Arch, Subarch: c.Firmware, MACs: c.MAC}
+	if c.BMC != "" {
+		if c.BMCPasswordFile == "" {
+			return errors.New("a BMC needs --bmc-password-file: a password in an argument could be read by anybody on this host")
+		}
+		password, err := readFile(c.BMCPasswordFile, 1<<10)
+		if err != nil {
+			return fmt.Errorf("read the BMC's password: %w", err)
+		}
+		m.BMC = &store.BMC{
+			Type: store.BMCType(c.BMCType), Address: c.BMC, Slot: c.BMCSlot,
+			Username: c.BMCUser, Password: strings.TrimRight(string(password), "\r\n"),
+			CipherSuites: c.BMCCipherSuites, Privilege: c.BMCPrivilege,
+		}
+		if c.BMCKGFile != "" {
+			kg, err := readFile(c.BMCKGFile, 1<<10)
+			if err != nil {
+				return fmt.Errorf("read the BMC's key: %w", err)
+			}
+			m.BMC.KG = strings.TrimRight(string(kg), "\r\n")
+		}
+	}
+	return c.local(ctx, func(l *lab.Lab) error { return l.AddMachine(ctx, lab.Local, m) })
+}
+
+type machineSetCommand struct {
+	data
+	Name    string `arg:"" help:"Name of the machine."`
+	Console string `required:"" enum:"always,on-demand,default" help:"always: connected and logged all the time. on-demand: while somebody watches, or a run goes on. default: as the site has it."`
+}
+
+func (c *machineSetCommand) Run(ctx context.Context) error {
+	mode := store.ConsoleMode(c.Console)
+	if c.Console == "default" {
+		mode = store.ConsoleDefault
+	}
+	return c.local(ctx, func(l *lab.Lab) error { return l.SetConsoleMode(ctx, lab.Local, c.Name, mode) })
+}
