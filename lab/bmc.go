@@ -26,17 +26,31 @@ type BMC interface {
 
 // dialRMCP is the BMC of a real machine.
 func dialRMCP(b store.BMC) (BMC, error) {
-	cfg := ipmi.Config{Addr: b.Address, Username: b.Username, Password: b.Password, Cartridge: b.Slot}
-	switch {
-	case b.Type == store.BMCMoonshot && b.Slot == 0:
-		return nil, errors.New("a machine in a Moonshot needs the number of its cartridge (--bmc-slot)")
-	case b.Type != store.BMCMoonshot && b.Slot != 0:
-		return nil, errors.New("only a machine in a Moonshot has a slot (--bmc-type moonshot)")
-	}
-	if err := cfg.Check(); err != nil {
+	cfg, err := rmcpConfig(b)
+	if err != nil {
 		return nil, err
 	}
 	return rmcpBMC{ipmi.NewClient(cfg)}, nil
+}
+
+func rmcpConfig(b store.BMC) (cfg ipmi.Config, err error) {
+	switch {
+	case b.Type == store.BMCMoonshot && b.Slot == 0:
+		return cfg, errors.New("a machine in a Moonshot needs the number of its cartridge (--bmc-slot)")
+	case b.Type != store.BMCMoonshot && b.Slot != 0:
+		return cfg, errors.New("only a machine in a Moonshot has a slot (--bmc-type moonshot)")
+	}
+	cfg = ipmi.Config{Addr: b.Address, Username: b.Username, Password: b.Password, Cartridge: b.Slot}
+	if cfg.CipherSuites, err = ipmi.ParseCipherSuites(b.CipherSuites); err != nil {
+		return cfg, err
+	}
+	if cfg.KG, err = ipmi.ParseKG(b.KG); err != nil {
+		return cfg, err
+	}
+	if cfg.Privilege, err = ipmi.ParsePrivilege(b.Privilege); err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.Check()
 }
 
 // rmcpBMC is a BMC that is reached over the network.
