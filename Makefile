@@ -1,9 +1,10 @@
 # `make help` lists the targets. Needed: Go, gcc (for SQLite), make, git; `make test` fetches what else it uses.
 
 FUZZTIME ?= 30s
+SOAKTIME ?= 10m
 LINTER   := 2.15.0
 
-.PHONY: help build demo test race e2e lint fuzz bench tools
+.PHONY: help build demo test race e2e lint fuzz bench soak tools
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,8 +38,15 @@ fuzz:  ## every fuzz target, FUZZTIME (30s) each
 	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
 	  done
 
-bench: ## every benchmark, with allocations
+bench: ## every benchmark, and docs/benchmarks.md: ours beside its peers (as root; about 5 minutes)
+	test/packages.sh
 	go test -run '^$$' -bench . -benchmem ./...
+	go run ./test/bench -o docs/benchmarks.md
+	@cat docs/benchmarks.md
+
+soak:  ## 200 consoles, BMCs that restart, people who come and go, for SOAKTIME (10m), race detector on
+	test/packages.sh
+	SOAKTIME=$(SOAKTIME) go test -race -count=1 -timeout 0 -v ./test/soak
 
 tools: bin/tools/golangci-lint-$(LINTER) ## the pinned linter, in bin/tools (about 3 minutes, once)
 

@@ -8,13 +8,15 @@ set -eu
 list='
 atftp               boot
 busybox-static      test/e2e
+conman              test/bench
 cpio                test/e2e
 dnsmasq-base        test/e2e
+freeipmi-tools      test/bench
 grub-common         boot
 grub-efi-amd64-bin  test/e2e
 iproute2            test/e2e
-ipmitool            ipmi
-openipmi            ipmi, test/e2e
+ipmitool            ipmi, test/bench
+openipmi            ipmi, test/e2e, test/bench
 openssh-client      cmd/provisioner, test/e2e
 ovmf                test/e2e
 qemu-system-x86     test/e2e
