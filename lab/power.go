@@ -69,6 +69,40 @@ var ipmiDevices = map[BootDevice]ipmi.BootDevice{
 	BootPXE: ipmi.BootPXE, BootDisk: ipmi.BootDisk, BootBIOS: ipmi.BootBIOS, BootCDROM: ipmi.BootCDROM, BootNone: ipmi.BootNone,
 }
 
+// Firmware is in which of its ways a machine's firmware is to boot.
+type Firmware string
+
+const (
+	FirmwareOwn    Firmware = "" // as the machine's subarch has it
+	FirmwareEFI    Firmware = "efi"
+	FirmwareLegacy Firmware = "legacy" // BIOS, or what UEFI has of it (CSM)
+)
+
+// BootOptions refine a boot device. The zero value is for the next boot only,
+// in the machine's own way.
+type BootOptions struct {
+	Persistent bool // for every boot
+	Firmware   Firmware
+}
+
+// ipmi returns the options as BMCs know them, and the words that stand for
+// them in a machine's history.
+func (o BootOptions) ipmi(m store.Machine) (options ipmi.BootOptions, words string, err error) {
+	options = ipmi.BootOptions{EFI: m.EFIBoot, Persistent: o.Persistent}
+	switch o.Firmware {
+	case FirmwareOwn:
+	case FirmwareEFI, FirmwareLegacy:
+		options.EFI = o.Firmware == FirmwareEFI
+		words = ", " + string(o.Firmware)
+	default:
+		return options, "", fail(Invalid, "firmware %q: it is one of efi and legacy", o.Firmware)
+	}
+	if o.Persistent {
+		words += ", for every boot"
+	}
+	return options, words, nil
+}
+
 // SetPower does something to a machine's power. It blocks until the BMC has
 // answered, 5 s or so at most, which says nothing of when the machine obeys.
 // Its holders and admins may.
@@ -104,9 +138,8 @@ func (l *Lab) Identify(ctx context.Context, actor Actor, name string, light Ligh
 
 // SetBootDevice says what a machine starts from at its next boot, or at every
 // one. It starts nothing: a power on or reset follows, within 60 s on many
-// BMCs. UEFI or not is as the machine's firmware has it. It blocks like
-// SetPower. The machine's holders and admins may.
-func (l *Lab) SetBootDevice(ctx context.Context, actor Actor, name string, device BootDevice, persistent bool) error {
+// BMCs. It blocks like SetPower. The machine's holders and admins may.
+func (l *Lab) SetBootDevice(ctx context.Context, actor Actor, name string, device BootDevice, options BootOptions) error {
 	order, known := ipmiDevices[device]
 	if !known {
 		return fail(Invalid, "boot device %q: it is one of pxe, disk, bios, cdrom and none", device)
@@ -115,12 +148,12 @@ func (l *Lab) SetBootDevice(ctx context.Context, actor Actor, name string, devic
 	if err != nil {
 		return err
 	}
-	bmcErr := a.bmc.SetBootDevice(ctx, order, ipmi.BootOptions{EFI: m.EFIBoot, Persistent: persistent})
-	detail := string(device)
-	if persistent {
-		detail += ", for every boot"
+	refined, words, err := options.ipmi(m)
+	if err != nil {
+		return err
 	}
-	err = l.ordered(ctx, actor, m, EventBootDevice, EventBootDeviceFailed, detail, bmcErr)
+	bmcErr := a.bmc.SetBootDevice(ctx, order, refined)
+	err = l.ordered(ctx, actor, m, EventBootDevice, EventBootDeviceFailed, string(device)+words, bmcErr)
 	return wrap(err, "set boot device %s of %s", device, m.Name)
 }
 

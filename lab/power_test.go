@@ -34,11 +34,16 @@ func TestOrdersReachTheBMCAndAreKept(t *testing.T) {
 		{power(lab.Interrupt), "power diag", lab.EventPower, lab.EventPowerFailed, "diag"},
 		{identify(lab.LightBrief), "light on for 15 s", lab.EventIdentify, lab.EventIdentifyFailed, "brief"},
 		{identify(lab.LightOff), "light off", lab.EventIdentify, lab.EventIdentifyFailed, "off"},
-		{bootDevice(lab.BootPXE, false), "boot pxe efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "pxe"},
-		{bootDevice(lab.BootDisk, true), "boot disk efi=true persistent=true", lab.EventBootDevice, lab.EventBootDeviceFailed, "disk, for every boot"},
-		{bootDevice(lab.BootBIOS, false), "boot bios efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "bios"},
-		{bootDevice(lab.BootCDROM, false), "boot cdrom efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "cdrom"},
-		{bootDevice(lab.BootNone, false), "boot none efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "none"},
+		{bootDevice(lab.BootPXE, lab.BootOptions{}), "boot pxe efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "pxe"},
+		{bootDevice(lab.BootDisk, lab.BootOptions{Persistent: true}), "boot disk efi=true persistent=true", lab.EventBootDevice, lab.EventBootDeviceFailed, "disk, for every boot"},
+		{bootDevice(lab.BootPXE, lab.BootOptions{Firmware: lab.FirmwareEFI}), "boot pxe efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "pxe, efi"},
+		{
+			bootDevice(lab.BootPXE, lab.BootOptions{Firmware: lab.FirmwareLegacy, Persistent: true}),
+			"boot pxe efi=false persistent=true", lab.EventBootDevice, lab.EventBootDeviceFailed, "pxe, legacy, for every boot",
+		},
+		{bootDevice(lab.BootBIOS, lab.BootOptions{}), "boot bios efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "bios"},
+		{bootDevice(lab.BootCDROM, lab.BootOptions{}), "boot cdrom efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "cdrom"},
+		{bootDevice(lab.BootNone, lab.BootOptions{}), "boot none efi=true persistent=false", lab.EventBootDevice, lab.EventBootDeviceFailed, "none"},
 	} {
 		t.Run(tt.asked, func(t *testing.T) {
 			f := newFixture(t)
@@ -66,8 +71,9 @@ func TestBootDeviceOfAMachineWithoutUEFI(t *testing.T) {
 		Name: "old-01", Arch: "amd64", Subarch: "bios", BMC: &store.BMC{Address: "bmc-old-01"},
 	}))
 	<-bmc.polled
-	f.must(f.SetBootDevice(t.Context(), f.admin, "old-01", lab.BootPXE, false))
-	if got := bmc.orders(); !reflect.DeepEqual(got, []string{"boot pxe efi=false persistent=false"}) {
+	f.must(f.SetBootDevice(t.Context(), f.admin, "old-01", lab.BootPXE, lab.BootOptions{}))
+	f.must(f.SetBootDevice(t.Context(), f.admin, "old-01", lab.BootPXE, lab.BootOptions{Firmware: lab.FirmwareEFI}))
+	if got := bmc.orders(); !reflect.DeepEqual(got, []string{"boot pxe efi=false persistent=false", "boot pxe efi=true persistent=false"}) {
 		t.Errorf("the BMC was asked %q", got)
 	}
 }
@@ -156,9 +162,9 @@ func power(action lab.PowerAction) func(*fixture) error {
 	return func(f *fixture) error { return f.SetPower(f.t.Context(), f.ada, "web-01", action) }
 }
 
-func bootDevice(device lab.BootDevice, persistent bool) func(*fixture) error {
+func bootDevice(device lab.BootDevice, options lab.BootOptions) func(*fixture) error {
 	return func(f *fixture) error {
-		return f.SetBootDevice(f.t.Context(), f.ada, "web-01", device, persistent)
+		return f.SetBootDevice(f.t.Context(), f.ada, "web-01", device, options)
 	}
 }
 

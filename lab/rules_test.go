@@ -19,9 +19,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 	f.must(f.Reserve(t.Context(), f.ada, "web-01", "bisect"))
 	stranger, holder, admin := f.grace, f.ada, f.admin
 	operations := map[string]func(lab.Actor, string) error{
-		"power":       func(a lab.Actor, m string) error { return f.SetPower(t.Context(), a, m, lab.TurnOn) },
-		"identify":    func(a lab.Actor, m string) error { return f.Identify(t.Context(), a, m, lab.LightBrief) },
-		"boot device": func(a lab.Actor, m string) error { return f.SetBootDevice(t.Context(), a, m, lab.BootPXE, false) },
+		"power":    func(a lab.Actor, m string) error { return f.SetPower(t.Context(), a, m, lab.TurnOn) },
+		"identify": func(a lab.Actor, m string) error { return f.Identify(t.Context(), a, m, lab.LightBrief) },
+		"boot device": func(a lab.Actor, m string) error {
+			return f.SetBootDevice(t.Context(), a, m, lab.BootPXE, lab.BootOptions{})
+		},
 		"provision": func(a lab.Actor, m string) error {
 			return f.Provision(t.Context(), a, m, lab.ProvisionRequest{Kernel: "linux"})
 		},
@@ -140,7 +142,8 @@ func TestPowerIsWhatTheBMCSays(t *testing.T) {
 	}
 	f.refused(f.SetPower(t.Context(), f.ada, "web-01", lab.Reset), lab.Unavailable, "power reset web-01", "10.0.0.1:623")
 	f.refused(f.Identify(t.Context(), f.ada, "web-01", "blinding"), lab.Invalid, "off, brief and on")
-	f.refused(f.SetBootDevice(t.Context(), f.ada, "web-01", "floppy", false), lab.Invalid, "pxe, disk, bios, cdrom and none")
+	f.refused(f.SetBootDevice(t.Context(), f.ada, "web-01", "floppy", lab.BootOptions{}), lab.Invalid, "pxe, disk, bios, cdrom and none")
+	f.refused(f.SetBootDevice(t.Context(), f.ada, "web-01", lab.BootPXE, lab.BootOptions{Firmware: "open"}), lab.Invalid, "efi and legacy")
 	f.refused(f.SetPower(t.Context(), f.ada, "web-01", "explode"), lab.Invalid, "on, off, reset, cycle, soft and diag")
 	if events, err := f.MachineEvents(t.Context(), f.ada, "web-01", 1); err != nil || events[0].Kind != lab.EventPowerFailed {
 		t.Errorf("newest event: %+v, %v", events, err)

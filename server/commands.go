@@ -208,21 +208,33 @@ type bootCommand struct {
 	Name       string `arg:"" help:"Name of the machine."`
 	Device     string `arg:"" enum:"pxe,disk,bios,cdrom,none" help:"pxe, disk, bios (the firmware's setup), cdrom or none (as the firmware is set up)."`
 	Persistent bool   `help:"For every boot, not the next one only."`
+	EFI        bool   `name:"efi" xor:"firmware" help:"By UEFI, whatever the machine's subarch says."`
+	Legacy     bool   `xor:"firmware" help:"By legacy BIOS (CSM), likewise."`
 	JSON       bool   `help:"As JSON."`
 }
 
 func (c bootCommand) Run(in *invocation) error {
-	if err := in.lab.SetBootDevice(in.ctx, in.actor, c.Name, lab.BootDevice(c.Device), c.Persistent); err != nil {
+	options := lab.BootOptions{Persistent: c.Persistent}
+	way := ""
+	switch {
+	case c.EFI:
+		options.Firmware, way = lab.FirmwareEFI, " by UEFI"
+	case c.Legacy:
+		options.Firmware, way = lab.FirmwareLegacy, " by legacy BIOS"
+	}
+	if err := in.lab.SetBootDevice(in.ctx, in.actor, c.Name, lab.BootDevice(c.Device), options); err != nil {
 		return err
 	}
-	sentence := fmt.Sprintf("%s: next boot from %s", c.Name, c.Device)
+	sentence := fmt.Sprintf("%s: next boot from %s%s", c.Name, c.Device, way)
 	switch {
 	case c.Device == string(lab.BootNone):
 		sentence = c.Name + ": boots as its firmware is set up"
 	case c.Persistent:
-		sentence = fmt.Sprintf("%s: every boot from %s", c.Name, c.Device)
+		sentence = fmt.Sprintf("%s: every boot from %s%s", c.Name, c.Device, way)
 	}
-	return in.print(c.JSON, map[string]any{"name": c.Name, "device": c.Device, "persistent": c.Persistent}, sentence)
+	return in.print(c.JSON, map[string]any{
+		"name": c.Name, "device": c.Device, "persistent": c.Persistent, "firmware": string(options.Firmware),
+	}, sentence)
 }
 
 type identifyCommand struct {
