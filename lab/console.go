@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"provisioner/ipmi"
 	"provisioner/lab/console"
@@ -44,20 +45,21 @@ func (l *Lab) openStream(ctx context.Context, m store.Machine, bmc BMC, takeOver
 	if err != nil {
 		return nil, err
 	}
-	e := store.Event{At: l.now(), Kind: EventConsoleTaken, Machine: m.Name, Detail: "from another program: " + holder(free)}
+	e := store.Event{At: l.now(), Kind: EventConsoleTaken, Machine: m.Name, Detail: "from another program: " + ConsoleHolder(free)}
 	if err := l.write(ctx, func(tx *store.Tx) error { return tx.AddEvent(ctx, e) }); err != nil && ctx.Err() == nil {
 		l.log.Error("that a console was taken is not kept", "machine", m.Name, "error", err)
 	}
 	return stream, nil
 }
 
-// holder says who has a console, as the BMC has said it.
-func holder(err error) string {
+// ConsoleHolder says which other program has a console, as the BMC has said it
+// in the error of a [console.Status] that is InUse.
+func ConsoleHolder(err error) string {
 	var refusal *ipmi.Error
 	if errors.As(err, &refusal) {
 		err = refusal.Err
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), ipmi.ErrSOLActive.Error()+": ")
 }
 
 func (l *Lab) consoleLog(m store.Machine) *transcript.Log {
