@@ -14,6 +14,8 @@ type Bus interface {
 	Publish(events ...store.Event)
 	// Subscribe begins a subscription. It must be closed.
 	Subscribe() Subscription
+	// Watched reports whether there is a subscriber.
+	Watched() bool
 }
 
 // Subscription receives what is published after it began.
@@ -53,6 +55,12 @@ func (b *localBus) Subscribe() Subscription {
 	defer b.mu.Unlock()
 	b.subscribers[s] = struct{}{}
 	return s
+}
+
+func (b *localBus) Watched() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.subscribers) > 0
 }
 
 type localSubscription struct {

@@ -44,7 +44,8 @@ type Config struct {
 	NewBMC func(store.BMC) (BMC, error) // nil: RMCP+ over UDP
 
 	// PollEvery is how often a BMC is asked whether its machine is on; zero
-	// for 30 s. Each machine has a jitter of a quarter of it.
+	// for 30 s. It is asked sooner after a change, and more rarely where nobody
+	// looks or the BMC fails. Each machine has a jitter of a quarter of it.
 	PollEvery time.Duration
 }
 
@@ -68,16 +69,13 @@ type Lab struct {
 	wakeFeed chan struct{}
 
 	claim      claim
-	polls      chan struct{} // a token for each BMC that is being polled
+	polls      chan struct{} // places for the pollers, see maxPolls
 	watchers   *errgroup.Group
 	watcherCtx context.Context //nolint:containedctx // of Run; nil before it
 
 	mu       sync.Mutex
 	machines map[int64]*attachment // by machine id
 }
-
-// maxPolls bounds how many BMCs are asked for their power state at once.
-const maxPolls = 64
 
 // New prepares a lab; nothing runs until [Lab.Run]. It fails where the data
 // folder cannot be used. Close it when Run has returned.

@@ -180,8 +180,11 @@ func (l *Lab) PowerOf(ctx context.Context, _ Actor, name string) (Power, error) 
 	if err != nil {
 		return Power{}, wrap(err, "power of %s", name)
 	}
+	a.insist()
 	state, err := a.bmc.Power(ctx)
-	l.powerSeen(ctx, a, state, err)
+	if l.powerSeen(ctx, a, state, err) {
+		a.poll()
+	}
 	return l.power(m.ID), wrap(err, "power of %s", name)
 }
 
@@ -195,7 +198,22 @@ func (l *Lab) operate(ctx context.Context, actor Actor, name, wanted string) (st
 		return m, nil, wrap(err, "%s %s", wanted, m.Name)
 	}
 	a, err := l.attachmentOf(m)
+	if err == nil {
+		a.insist()
+	}
 	return m, a, wrap(err, "%s", wanted)
+}
+
+// insist has the BMC asked even if it is left alone for a while because it has
+// failed: a person asks now.
+func (a *attachment) insist() {
+	bmc := a.bmc
+	if b, ok := bmc.(advised); ok {
+		bmc = b.BMC
+	}
+	if b, ok := bmc.(interface{ Retry() }); ok {
+		b.Retry()
+	}
 }
 
 func (l *Lab) machine(ctx context.Context, name string) (m store.Machine, err error) {
@@ -209,47 +227,14 @@ func (l *Lab) machine(ctx context.Context, name string) (m store.Machine, err er
 	return m, wrap(err, "find machine %s", name)
 }
 
-// poll asks for a poll at once.
-func (a *attachment) poll() {
-	select {
-	case a.pollNow <- struct{}{}:
-	default:
-	}
-}
-
-// watchPower asks a BMC for the power state until ctx ends.
-func (l *Lab) watchPower(ctx context.Context, a *attachment) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		case <-a.pollNow:
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case l.polls <- struct{}{}:
-		}
-		state, err := a.bmc.Power(ctx)
-		<-l.polls
-		if ctx.Err() != nil {
-			return
-		}
-		l.powerSeen(ctx, a, state, err)
-		timer.Reset(jittered(l.pollEvery))
-	}
-}
-
 // powerSeen notes what a BMC said. A change is published; one from on to off or
-// back is an event of the machine, too, since somebody may have pressed a button.
-func (l *Lab) powerSeen(ctx context.Context, a *attachment, state ipmi.PowerState, err error) {
+// back is an event of the machine, too, since somebody may have pressed a button;
+// only then powerSeen returns true.
+func (l *Lab) powerSeen(ctx context.Context, a *attachment, state ipmi.PowerState, err error) (changed bool) {
 	now := Power{At: l.now(), State: PowerOff}
 	switch {
 	case err != nil:
-		now.State, now.Problem = PowerUnknown, err.Error()
+		now.State, now.Problem = PowerUnknown, lasting(err)
 	case state == ipmi.PowerOn:
 		now.State = PowerOn
 	}
@@ -258,16 +243,28 @@ func (l *Lab) powerSeen(ctx context.Context, a *attachment, state ipmi.PowerStat
 	a.power = now
 	l.mu.Unlock()
 	if before.State == now.State && before.Problem == now.Problem {
-		return
+		return false
 	}
 	e := store.Event{At: now.At, Kind: EventPowerSeen, Machine: a.machine, Detail: string(now.State)}
 	if before.State == PowerUnknown || now.State == PowerUnknown {
 		l.bus.Publish(e)
-		return
+		return false
 	}
 	if err := l.write(ctx, func(tx *store.Tx) error { return tx.AddEvent(ctx, e) }); err != nil {
 		l.log.Error("power change not kept", "machine", a.machine, "error", err)
 	}
+	return true
+}
+
+// lasting is what an error of a BMC says, without when it is asked next: a
+// screen is not drawn anew for that.
+func lasting(err error) string {
+	var paused *ipmi.PausedError
+	var failed *ipmi.Error
+	if errors.As(err, &paused) && errors.As(err, &failed) {
+		return advise(&ipmi.Error{Op: failed.Op, Addr: failed.Addr, Err: paused.Err}).Error()
+	}
+	return err.Error()
 }
 
 func (l *Lab) power(machineID int64) Power {

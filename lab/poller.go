@@ -1,0 +1,138 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"provisioner/ipmi"
+)
+
+const (
+	// maxPolls bounds how many BMCs are asked for their power state at once,
+	// apart from those that have been asked for placeTerm and do not answer. A
+	// dead BMC is waited for without keeping the others waiting.
+	maxPolls  = 64
+	placeTerm = 50 * time.Millisecond
+
+	// settleFirst is when a machine is asked again that was told something or
+	// has changed. It is then asked in intervals that double up to the usual one.
+	settleFirst = time.Second
+
+	quietMost   = 4               // times the usual interval, where nobody looks
+	failingMost = 5 * time.Minute // between two polls of a BMC that fails
+)
+
+// poller keeps what is known of the power of one machine fresh.
+type poller struct {
+	places chan struct{}   // of all pollers: one for each poll that was begun just now
+	now    <-chan struct{} // tells of orders: the machine is about to change
+	ask    func(context.Context) (ipmi.PowerState, error)
+	seen   func(context.Context, ipmi.PowerState, error) (changed bool)
+	looked func() bool // whether somebody sees it
+	pace   pollPace
+}
+
+// run polls until ctx ends.
+func (p *poller) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		ordered := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-p.now:
+			ordered = true
+		}
+		state, err := p.poll(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		changed := p.seen(ctx, state, err)
+		timer.Reset(p.pace.next(err, changed || ordered, p.looked()))
+	}
+}
+
+// poll asks the BMC once it has a place, which it gives back before the answer
+// if that takes long.
+func (p *poller) poll(ctx context.Context) (ipmi.PowerState, error) {
+	select {
+	case <-ctx.Done():
+		return ipmi.PowerOff, ctx.Err()
+	case p.places <- struct{}{}:
+	}
+	leave := sync.OnceFunc(func() { <-p.places })
+	defer leave()
+	defer time.AfterFunc(placeTerm, leave).Stop()
+	return p.ask(ctx)
+}
+
+// pollPace is how often one machine is polled.
+type pollPace struct {
+	every   time.Duration // as usual
+	wait    time.Duration // the last interval, without its jitter
+	failing bool
+}
+
+// next returns when to poll again after a poll that had this error. soon says
+// that the machine has changed, or was told to; looked that somebody sees it.
+func (p *pollPace) next(err error, soon, looked bool) time.Duration {
+	settled := p.wait >= p.every
+	switch {
+	case err != nil && p.failing:
+		p.wait = min(2*p.wait, max(failingMost, p.every))
+	case err != nil, p.failing && !soon:
+		p.wait = p.every
+	case soon:
+		p.wait = min(settleFirst, p.every)
+	case p.wait > 0 && !settled:
+		p.wait = min(2*p.wait, p.every)
+	case looked || p.wait == 0:
+		p.wait = p.every
+	default:
+		p.wait = min(p.wait+p.every/2, quietMost*p.every)
+	}
+	p.failing = err != nil
+	var paused *ipmi.PausedError
+	if errors.As(err, &paused) { // earlier, it would not even be asked
+		return max(jittered(p.wait), paused.RetryAfter())
+	}
+	return jittered(p.wait)
+}
+
+// watchPower polls a machine until ctx ends.
+func (l *Lab) watchPower(ctx context.Context, a *attachment) {
+	p := &poller{
+		places: l.polls,
+		now:    a.pollNow,
+		ask:    a.bmc.Power,
+		seen: func(ctx context.Context, state ipmi.PowerState, err error) bool {
+			return l.powerSeen(ctx, a, state, err)
+		},
+		looked: func() bool { return l.looksAt(a) },
+		pace:   pollPace{every: l.pollEvery},
+	}
+	p.run(ctx)
+}
+
+// looksAt reports whether a dashboard is open, somebody sits at the console of
+// the machine, or a run goes on.
+func (l *Lab) looksAt(a *attachment) bool {
+	if l.bus.Watched() {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(a.seats) > 0 || a.let != nil
+}
+
+// poll asks for a poll at once, because the machine was told something.
+func (a *attachment) poll() {
+	select {
+	case a.pollNow <- struct{}{}:
+	default:
+	}
+}
