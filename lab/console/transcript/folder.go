@@ -106,10 +106,11 @@ func (f *Folder) dropAll(ctx context.Context) error {
 		f.mu.Lock()
 		l := f.logs[e.Name()]
 		f.mu.Unlock()
-		if l == nil { // of a machine that is gone, or has no BMC
+		mayGoOn := l != nil
+		if !mayGoOn { // of a machine that is gone, or has no BMC
 			l = &Log{folder: f, name: e.Name()}
 		}
-		err = errors.Join(err, l.dropOld())
+		err = errors.Join(err, l.dropOld(mayGoOn))
 	}
 	return err
 }

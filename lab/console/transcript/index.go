@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
-	"time"
+	"sort"
 )
 
 // An index says when what was printed. A record is 16 bytes, big-endian:
@@ -39,46 +39,6 @@ func parseRecord(b []byte) (r record, ok bool) {
 	return r, crc32.ChecksumIEEE(b[:12]) == binary.BigEndian.Uint32(b[12:])
 }
 
-// offsetSince returns where in a segment of that size begins what was printed
-// at a time or later: behind everything that an index record says, or that has
-// no record, of before. whole says that nothing of the segment is older, so
-// that the segments before it are to be looked at, too.
-func offsetSince(index io.Reader, size int64, since time.Time) (offset int64, whole bool, err error) {
-	bound := since.UnixMilli()
-	offset = size
-	var last int64
-	var seen, pending bool // pending: the newest record seen is older than since
-	buffer := make([]byte, 256*recordSize)
-	for {
-		n, err := io.ReadFull(index, buffer)
-		for b := buffer[:n]; len(b) >= recordSize; b = b[recordSize:] {
-			r, ok := parseRecord(b)
-			if !ok || r.offset < last || r.offset > size {
-				continue
-			}
-			last = r.offset
-			switch {
-			case r.at < bound:
-				offset, pending = size, true
-			case !seen || pending:
-				offset, pending = r.offset, false
-			}
-			if !seen {
-				whole = r.offset == 0
-			}
-			seen = true
-			whole = whole && r.at >= bound
-		}
-		switch err {
-		case nil:
-		case io.EOF, io.ErrUnexpectedEOF:
-			return offset, whole, nil
-		default:
-			return 0, false, err
-		}
-	}
-}
-
 // lastRecord finds the newest record of an index that is of bytes which the
 // segment has, and where in the index it ends. ok is false where there is none.
 func lastRecord(index io.ReaderAt, indexSize, size int64) (r record, end int64, ok bool, err error) {
@@ -92,4 +52,50 @@ func lastRecord(index io.ReaderAt, indexSize, size int64) (r record, end int64, 
 		}
 	}
 	return record{}, 0, false, nil
+}
+
+// recordsOf returns when the bytes from an offset up to another one came: the
+// last record of the first byte or before it, where there is one, and those
+// behind it. Damaged records are passed over.
+func recordsOf(index io.ReaderAt, indexSize, from, to int64) (records []record, err error) {
+	b := make([]byte, recordSize)
+	whole := func(i int) (r record, at int, ok bool) { // the last one of the first i+1; ok is false where there is none
+		for ; i >= 0 && err == nil && !ok; i-- {
+			if _, err = index.ReadAt(b, int64(i)*recordSize); err == nil {
+				r, ok = parseRecord(b)
+			}
+		}
+		return r, i + 1, ok
+	}
+	behind := sort.Search(int(indexSize/recordSize), func(i int) bool {
+		r, _, ok := whole(i)
+		return ok && r.offset > from
+	})
+	_, first, _ := whole(behind - 1)
+	if err != nil {
+		return nil, err
+	}
+	buffer := make([]byte, 64*recordSize)
+	for begin := int64(first) * recordSize; begin < indexSize; begin += int64(len(buffer)) {
+		n, err := index.ReadAt(buffer, begin)
+		if err != nil && !cut(err) {
+			return nil, err
+		}
+		for b := buffer[:n]; len(b) >= recordSize; b = b[recordSize:] {
+			r, ok := parseRecord(b)
+			switch {
+			case !ok, len(records) > 0 && r.offset < records[len(records)-1].offset:
+			case r.offset >= to:
+				return records, nil
+			case r.offset <= from:
+				records = append(records[:0], r)
+			default:
+				records = append(records, r)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	return records, nil
 }

@@ -191,7 +191,7 @@ func (l *Log) write(b batch) (n int, err error) {
 	}
 	if l.current.size+l.current.index >= l.folder.limits.Segment {
 		l.current = segment{start: l.current.start + l.current.size}
-		if err := l.drop(); err != nil {
+		if err := l.drop(true); err != nil {
 			return 0, err
 		}
 	}
@@ -243,6 +243,15 @@ func (l *Log) open(suffix string) (*os.File, int64, error) {
 		return nil, 0, errors.Join(err, f.Close())
 	}
 	return f, info.Size(), nil
+}
+
+// create makes the file of the current segment.
+func (l *Log) create() error {
+	f, _, err := l.open(bytesSuffix)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // prepare makes what an earlier process has written readable.
@@ -319,19 +328,30 @@ func (l *Log) segments() ([]segment, error) {
 	return all, nil
 }
 
-// dropOld drops all segments that nobody has written to for too long.
-func (l *Log) dropOld() error {
+// dropOld drops all segments that nobody has written to for too long. Of a log
+// that may go on, an empty one is left, so that positions do.
+func (l *Log) dropOld(mayGoOn bool) error {
 	l.disk.Lock()
 	defer l.disk.Unlock()
 	if err := l.load(); err != nil {
 		return err
 	}
-	return l.drop()
+	last := l.current
+	if err := l.drop(mayGoOn); err != nil {
+		return err
+	}
+	if l.current.start != last.start { // nobody was writing: all of it is on disk
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.end = place{l.current.start, l.current.size}
+	}
+	return nil
 }
 
 // drop removes the oldest segments, as the limits say: what is left, and a
-// whole new segment, do not exceed the total size.
-func (l *Log) drop() error {
+// whole new segment, do not exceed the total size. keepPlace has it leave an
+// empty segment where nothing else is left.
+func (l *Log) drop(keepPlace bool) error {
 	segments, err := l.segments()
 	if err != nil {
 		return err
@@ -346,6 +366,9 @@ func (l *Log) drop() error {
 	for _, s := range segments {
 		if s.start == l.current.start {
 			total = 0 // it goes by age only
+			if keepPlace && s.size == 0 {
+				break
+			}
 		}
 		if total <= l.folder.limits.Total {
 			written, err := l.written(s)
@@ -356,6 +379,14 @@ func (l *Log) drop() error {
 				break
 			}
 		}
+		if s.start == l.current.start {
+			l.current = segment{start: s.start + s.size}
+			if keepPlace {
+				if err := l.create(); err != nil {
+					return err
+				}
+			}
+		}
 		// The index first: bytes without times are of before any time.
 		for _, suffix := range []string{indexSuffix, bytesSuffix} {
 			if err := l.folder.root.Remove(l.file(s.start, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -363,9 +394,6 @@ func (l *Log) drop() error {
 			}
 		}
 		total -= s.size + s.index
-		if s.start == l.current.start {
-			l.current = segment{start: s.start + s.size}
-		}
 	}
 	return nil
 }
