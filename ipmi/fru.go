@@ -37,7 +37,7 @@ func (c *Client) FRU(ctx context.Context) (FRU, error) {
 	if err != nil {
 		return FRU{}, c.fail(op, err)
 	}
-	reader := fruReader{client: c, size: int(binary.LittleEndian.Uint16(r.data)), unit: 1, piece: fruPiece}
+	reader := fruReader{do: c.exchange, size: int(binary.LittleEndian.Uint16(r.data)), unit: 1, piece: fruPiece}
 	if r.data[2]&1 != 0 {
 		reader.unit = 2
 	}
@@ -50,10 +50,10 @@ func (c *Client) FRU(ctx context.Context) (FRU, error) {
 
 // fruReader reads FRU device 0 in pieces.
 type fruReader struct {
-	client *Client
-	size   int // of the whole, in bytes
-	unit   int // bytes of which offsets and counts are multiples: 1 or 2
-	piece  int // bytes at once
+	do    asker
+	size  int // of the whole, in bytes
+	unit  int // bytes of which offsets and counts are multiples: 1 or 2
+	piece int // bytes at once
 }
 
 // inventory reads the areas that are there. An area that cannot be read is a
@@ -116,7 +116,7 @@ func (f *fruReader) read(ctx context.Context, offset, n int) ([]byte, error) {
 	for len(p) < n {
 		count := min(f.piece, n-len(p))
 		at := (offset + len(p)) / f.unit
-		r, err := f.client.read(ctx, rawRequest{types.CommandReadFRUData, []byte{0, uint8(at), uint8(at >> 8), uint8(count / f.unit)}})
+		r, err := f.do.read(ctx, rawRequest{types.CommandReadFRUData, []byte{0, uint8(at), uint8(at >> 8), uint8(count / f.unit)}})
 		if errors.Is(err, errTooMuch) && f.piece > fruPieceMin {
 			f.piece /= 2
 			continue

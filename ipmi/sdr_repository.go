@@ -78,7 +78,13 @@ func (c *Client) sensorRecords(ctx context.Context) ([]sensorRecord, error) {
 	if fresh {
 		return known, nil
 	}
-	w := sdrWalk{client: c, from: from, piece: piece}
+	if piece == 0 {
+		piece = wholeRecord
+		if c.cfg.Cartridge != 0 {
+			piece = bridgedPiece
+		}
+	}
+	w := sdrWalk{do: c.exchange, from: from, piece: piece}
 	sensors, err := w.all(ctx)
 	if err != nil {
 		return nil, err
@@ -98,7 +104,7 @@ func (c *Client) knownSensors() []sensorRecord {
 
 // sdrWalk reads a repository once.
 type sdrWalk struct {
-	client       *Client
+	do           asker
 	from         repository
 	piece        uint8
 	reservation  uint16
@@ -108,12 +114,6 @@ type sdrWalk struct {
 // all reads the sensors of all records. Records that make no sense are passed
 // over, as is what follows the first thousand.
 func (w *sdrWalk) all(ctx context.Context) ([]sensorRecord, error) {
-	if w.piece == 0 {
-		w.piece = wholeRecord
-		if w.client.cfg.Cartridge != 0 {
-			w.piece = bridgedPiece
-		}
-	}
 	if err := w.reserve(ctx); err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (w *sdrWalk) all(ctx context.Context) ([]sensorRecord, error) {
 // none to give is read without.
 func (w *sdrWalk) reserve(ctx context.Context) error {
 	w.reservations++
-	r, err := w.client.do(ctx, rawRequest{cmd: w.from.reserve}, true)
+	r, err := w.do(ctx, rawRequest{cmd: w.from.reserve})
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (w *sdrWalk) smaller() bool {
 func (w *sdrWalk) read(ctx context.Context, id uint16, offset, count uint8) (next uint16, part []byte, err error) {
 	req := binary.LittleEndian.AppendUint16(nil, w.reservation)
 	req = binary.LittleEndian.AppendUint16(req, id)
-	r, err := w.client.read(ctx, rawRequest{w.from.get, append(req, offset, count)})
+	r, err := w.do.read(ctx, rawRequest{w.from.get, append(req, offset, count)})
 	if err != nil {
 		return 0, nil, err
 	}

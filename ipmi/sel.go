@@ -67,10 +67,7 @@ func (c *Client) SEL(ctx context.Context, limit int) ([]SELEntry, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	raw, complete, err := c.selBackwards(ctx, limit)
-	if err == nil && !complete {
-		raw, err = c.selForwards(ctx, limit)
-	}
+	raw, err := asker(c.exchange).newestEvents(ctx, limit)
 	if err != nil {
 		return nil, c.fail(op, err)
 	}
@@ -82,15 +79,24 @@ func (c *Client) SEL(ctx context.Context, limit int) ([]SELEntry, error) {
 	return entries, nil
 }
 
+// newestEvents returns the end of the log, newest first.
+func (do asker) newestEvents(ctx context.Context, limit int) ([]rawSELEntry, error) {
+	entries, complete, err := do.eventsBackwards(ctx, limit)
+	if err == nil && !complete {
+		entries, err = do.eventsForwards(ctx, limit)
+	}
+	return entries, err
+}
+
 type rawSELEntry [selEntrySize]byte
 
 func (e *rawSELEntry) id() uint16 { return binary.LittleEndian.Uint16(e[:]) }
 
-// selEntry is Get SEL Entry (IPMI v2.0 §31.5). A whole entry needs no
+// event is Get SEL Entry (IPMI v2.0 §31.5). A whole entry needs no
 // reservation.
-func (c *Client) selEntry(ctx context.Context, id uint16) (e rawSELEntry, next uint16, err error) {
+func (do asker) event(ctx context.Context, id uint16) (e rawSELEntry, next uint16, err error) {
 	req := binary.LittleEndian.AppendUint16([]byte{0, 0}, id)
-	r, err := c.read(ctx, rawRequest{types.CommandGetSELEntry, append(req, 0, wholeRecord)})
+	r, err := do.read(ctx, rawRequest{types.CommandGetSELEntry, append(req, 0, wholeRecord)})
 	switch {
 	case err != nil:
 		return e, 0, err
@@ -100,11 +106,11 @@ func (c *Client) selEntry(ctx context.Context, id uint16) (e rawSELEntry, next u
 	return rawSELEntry(r.data[2:]), binary.LittleEndian.Uint16(r.data), nil
 }
 
-// selBackwards reads from the last entry on, newest first. The log is linked
+// eventsBackwards reads from the last entry on, newest first. The log is linked
 // forwards only, so that the entry before one is guessed to have the number
 // before; complete is false where that proves wrong.
-func (c *Client) selBackwards(ctx context.Context, limit int) (entries []rawSELEntry, complete bool, err error) {
-	e, _, err := c.selEntry(ctx, lastRecord)
+func (do asker) eventsBackwards(ctx context.Context, limit int) (entries []rawSELEntry, complete bool, err error) {
+	e, _, err := do.event(ctx, lastRecord)
 	for {
 		if errors.Is(err, ErrRefused) {
 			return nil, false, nil
@@ -121,19 +127,19 @@ func (c *Client) selBackwards(ctx context.Context, limit int) (entries []rawSELE
 			return nil, false, nil
 		}
 		var next uint16
-		e, next, err = c.selEntry(ctx, id-1)
+		e, next, err = do.event(ctx, id-1)
 		if err == nil && (e.id() != id-1 || next != id) {
 			return nil, false, nil
 		}
 	}
 }
 
-// selForwards reads the whole log and returns its end, newest first.
-func (c *Client) selForwards(ctx context.Context, limit int) ([]rawSELEntry, error) {
+// eventsForwards reads the whole log and returns its end, newest first.
+func (do asker) eventsForwards(ctx context.Context, limit int) ([]rawSELEntry, error) {
 	var entries []rawSELEntry
 	id := uint16(0) // the first entry
 	for range selWalkMax {
-		e, next, err := c.selEntry(ctx, id)
+		e, next, err := do.event(ctx, id)
 		if errors.Is(err, errNotPresent) {
 			break // it was cleared meanwhile
 		}

@@ -15,10 +15,19 @@ var (
 	errNotPresent      = fmt.Errorf("%w: there is no such thing", ErrRefused)
 )
 
-// read is ask for a command that reads a part of a store: sensor data records,
-// event log or inventory.
-func (c *Client) read(ctx context.Context, req rawRequest) (reply, error) {
-	r, err := c.do(ctx, req, true)
+// asker runs one command that may be run twice, and returns its response,
+// refusals included.
+type asker func(context.Context, rawRequest) (reply, error)
+
+// exchange is do for the readers of stores.
+func (c *Client) exchange(ctx context.Context, req rawRequest) (reply, error) {
+	return c.do(ctx, req, true)
+}
+
+// read runs a command that reads a part of a store: sensor data records, event
+// log or inventory.
+func (do asker) read(ctx context.Context, req rawRequest) (reply, error) {
+	r, err := do(ctx, req)
 	if err != nil {
 		return r, err
 	}

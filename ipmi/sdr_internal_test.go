@@ -1,0 +1,385 @@
+package ipmi
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bougou/go-ipmi/pkg/types"
+)
+
+func unhex(t testing.TB, text string) []byte {
+	t.Helper()
+	p, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Records of a PowerEdge FC830, from https://github.com/chu11/freeipmi-mirror/issues/29.
+const (
+	usbOvercurrent = "58 00 51 02 2B B1 00 1D 22 01 2E 40 0C 07 00 00 00 00 00 00 C0 00 00 11 00 00 00 00 00 00 00 D0 55 53 42 20 4F 76 65 72 2D 63 75 72 72 65 6E 74"
+	postError      = "59 00 51 02 23 B1 00 1E 22 01 2E 40 0F 6F 00 00 00 00 00 00 C0 00 00 11 00 00 00 00 00 00 00 C8 50 4F 53 54 20 45 72 72"
+	cpuLocator     = "04 00 51 11 0F 00 B0 00 00 00 00 00 03 01 00 C4 43 50 55 31"
+)
+
+func TestRecordsOfAPowerEdge(t *testing.T) {
+	for text, want := range map[string]sensorRecord{
+		usbOvercurrent: {owner: 0xb1, number: 0x1d, name: "USB Over-current", kind: 0x0c, reading: 0x07, format: analogNone},
+		postError:      {owner: 0xb1, number: 0x1e, name: "POST Err", kind: 0x0f, reading: 0x6f, format: analogNone},
+	} {
+		got, err := parseRecord(unhex(t, text))
+		if err != nil || !reflect.DeepEqual(got, []sensorRecord{want}) {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
+		}
+	}
+	if got, err := parseRecord(unhex(t, cpuLocator)); got != nil || err != nil {
+		t.Errorf("a locator is %+v, %v", got, err)
+	}
+	for n := range len(usbOvercurrent) / 3 {
+		if _, err := parseRecord(unhex(t, usbOvercurrent)[:n]); n <= compactName && !errors.Is(err, ErrProtocol) {
+			t.Errorf("%d bytes of a record: %v", n, err)
+		}
+	}
+}
+
+// fullRecord is a record of a sensor with a number.
+func fullRecord(number uint8, name string) []byte {
+	p := make([]byte, fullRecordName+1)
+	copy(p, []byte{number, 0, 0x51, recordFull, 0, bmcAddr, 0, number, 3, 1, 0x7f, 0x68, uint8(SensorTemperature), readingThreshold})
+	p[18] = 1<<upperCritical | 1<<lowerNonCritical
+	p[21] = 1                // °C
+	p[24], p[29] = 5, 0xf<<4 // 5·x/10
+	p[37], p[41] = 180, 10
+	p[fullRecordName] = encodedLatin1<<6 | uint8(len(name))
+	p = append(p, name...)
+	p[recordLengthByte] = uint8(len(p) - recordHeader)
+	return p
+}
+
+func TestFullRecord(t *testing.T) {
+	got, err := parseRecord(fullRecord(7, "Inlet Temp"))
+	if err != nil || len(got) != 1 {
+		t.Fatal(got, err)
+	}
+	s := got[0].at(parseReading([]byte{50, 0xc0, 0xc0}), got[0].factors)
+	upper, lower := 90.0, 5.0
+	want := Sensor{
+		Number: 7, Name: "Inlet Temp", Type: SensorTemperature, HasValue: true, Value: 25, Unit: "°C",
+		Thresholds: Thresholds{UpperCritical: &upper, LowerNonCritical: &lower},
+	}
+	if !reflect.DeepEqual(s, want) {
+		t.Errorf("%+v, want %+v", s, want)
+	}
+	for _, tt := range []struct {
+		name   string
+		answer []byte
+		status SensorStatus
+		has    bool
+	}{
+		{"above a critical threshold, says the BMC", []byte{50, 0xc0, 0x10}, SensorCritical, true},
+		{"below a non-critical threshold, says the BMC", []byte{50, 0xc0, 0x01, 0x80}, SensorWarning, true},
+		{"above a non-recoverable threshold, says the BMC", []byte{50, 0xc0, 0x38}, SensorFatal, true},
+		{"above a critical threshold, and the BMC says nothing", []byte{190, 0xc0}, SensorCritical, true},
+		{"below a non-critical threshold, and the BMC says nothing", []byte{10, 0xc0}, SensorWarning, true},
+		{"unavailable", []byte{50, 0xe0, 0}, SensorUnavailable, false},
+		{"not scanned", []byte{50, 0x80, 0}, SensorUnavailable, false},
+		{"cut off", []byte{50}, SensorUnavailable, false},
+		{"empty", nil, SensorUnavailable, false},
+	} {
+		if s := got[0].at(parseReading(tt.answer), got[0].factors); s.Status != tt.status || s.HasValue != tt.has {
+			t.Errorf("%s: %+v", tt.name, s)
+		}
+	}
+}
+
+func TestReadingsBecomeNumbers(t *testing.T) {
+	one := factors{m: 1}
+	for _, tt := range []struct {
+		name      string
+		f         factors
+		raw       uint8
+		format    uint8
+		linearize uint8
+		want      float64 // NaN: no number
+	}{
+		{"unsigned", one, 200, analogUnsigned, linear, 200},
+		{"1's complement", one, 0xfe, analogOnesComplement, linear, -1},
+		{"1's complement of nothing", one, 0xff, analogOnesComplement, linear, 0},
+		{"2's complement", one, 0xfe, analogTwosComplement, linear, -2},
+		{"no number", one, 1, analogNone, linear, math.NaN()},
+		{"all factors", factors{m: -512, b: 511, k1: 7, k2: -8}, 1, analogUnsigned, linear, (-512 + 511e7) * 1e-8},
+		{"ln", one, 100, analogUnsigned, 1, math.Log(100)},
+		{"log10", one, 100, analogUnsigned, 2, 2},
+		{"log2", one, 64, analogUnsigned, 3, 6},
+		{"e", one, 2, analogUnsigned, 4, math.E * math.E},
+		{"exp10", one, 3, analogUnsigned, 5, 1000},
+		{"exp2", one, 10, analogUnsigned, 6, 1024},
+		{"1/x", one, 4, analogUnsigned, 7, 0.25},
+		{"1/0", one, 0, analogUnsigned, 7, math.NaN()},
+		{"square", one, 12, analogUnsigned, 8, 144},
+		{"cube", one, 3, analogUnsigned, 9, 27},
+		{"square root", one, 144, analogUnsigned, 10, 12},
+		{"square root of less than nothing", one, 0xff, analogTwosComplement, 10, math.NaN()},
+		{"cube root", one, 27, analogUnsigned, 11, 3},
+		{"non-linear", factors{m: 2}, 4, analogUnsigned, nonLinear, 8},
+		{"the manufacturer's own", one, 1, analogUnsigned, 0x71, math.NaN()},
+	} {
+		got, ok := tt.f.convert(tt.raw, tt.format, tt.linearize)
+		if ok == math.IsNaN(tt.want) || ok && math.Abs(got-tt.want) > 1e-9*math.Abs(tt.want) {
+			t.Errorf("%s: %v, %v; want %v", tt.name, got, ok, tt.want)
+		}
+	}
+	// Table 43-1: ten bits each for M and B, four for the exponents.
+	if got, want := parseFactors([6]byte{0x01, 0x80 | 0x3f, 0xff, 0x40 | 0x3f, 0xff, 0xd8}), (factors{m: -511, b: 0x1ff, k1: -8, k2: -3}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestUnitsAsPeopleWriteThem(t *testing.T) {
+	for _, tt := range []struct {
+		flags, base, modifier uint8
+		want                  string
+	}{
+		{0, 1, 0, "°C"}, {0, 4, 0, "V"}, {0, 6, 0, "W"}, {0, 18, 0, "RPM"}, {0, 17, 0, "CFM"}, {0, 92, 0, "grams"},
+		{0x80, 20, 0, "µs"}, {0, 39, 0, "rad"}, {0, 56, 0, "mol"}, {0, 74, 0, "words"}, {0, 85, 0, "packets"},
+		{1, 0, 0, "%"}, {1, 18, 0, "% RPM"}, {0x18, 85, 0, "packets/s"}, {2, 70, 22, "B/s"}, {4, 4, 5, "V·A"},
+		{0, 0, 0, ""}, {0, 93, 0, ""}, {0, 255, 255, ""}, {0x38, 1, 0, "°C"},
+	} {
+		if got := unitOf(tt.flags, tt.base, tt.modifier); got != tt.want {
+			t.Errorf("%02X %d %d: %q, want %q", tt.flags, tt.base, tt.modifier, got, tt.want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, tt := range []struct {
+		typeLength uint8
+		p          string
+		want       string
+	}{
+		{0xc5, "Fan 1", "Fan 1"},
+		{0xc5, "Fan", "Fan"},                // cut off
+		{0xcf, "Temp\x00\x00\x00 ", "Temp"}, // padded
+		{0xc4, "\x1b[2J", "\ufffd[2J"},      // obeyed by terminals
+		{0xc4, "5\xb0 C", "5° C"},           // Latin 1
+		{0x84, "\x29\xdc\xa6", "IPMI"},      // 6-bit ASCII, as in the specification
+		{0x43, "\x1c\x2a", "1.2"},           // BCD plus
+		{0x02, "\x41\x00\x42\x26", "A♂"},    // Unicode
+		{0xc0, "", ""},
+	} {
+		if got := sensorName(tt.typeLength, []byte(tt.p)); got != tt.want {
+			t.Errorf("%02X %q: %q, want %q", tt.typeLength, tt.p, got, tt.want)
+		}
+	}
+}
+
+// repositoryDouble is a repository with habits of real BMCs.
+type repositoryDouble struct {
+	records     [][]byte
+	most        int // bytes of a record at once; 0: all
+	stingy      int // bytes of a record at once, without saying so; 0: all
+	refusal     types.CompletionCode
+	unsettled   int // how many reservations are lost
+	reservation uint16
+	asked       int
+}
+
+func (d *repositoryDouble) do(_ context.Context, req rawRequest) (reply, error) {
+	d.asked++
+	if req.cmd.ID == types.CommandReserveSDRRepo.ID {
+		d.reservation++
+		return reply{data: binary.LittleEndian.AppendUint16(nil, d.reservation)}, nil
+	}
+	id, offset, count := binary.LittleEndian.Uint16(req.data[2:]), int(req.data[4]), int(req.data[5])
+	if offset > 0 && (binary.LittleEndian.Uint16(req.data) != d.reservation || d.unsettled > 0) {
+		d.unsettled--
+		return reply{code: uint8(types.CodeReservationCanceled)}, nil
+	}
+	if int(id) >= len(d.records) {
+		return reply{code: uint8(types.CodeRequestedDataNotPresent)}, nil
+	}
+	record := d.records[id]
+	if count == wholeRecord {
+		count = len(record) - offset
+	}
+	if d.most > 0 && count > d.most {
+		return reply{code: uint8(d.refusal)}, nil
+	}
+	if d.stingy > 0 {
+		count = min(count, d.stingy)
+	}
+	next := id + 1
+	if int(next) == len(d.records) {
+		next = lastRecord
+	}
+	return reply{data: append(binary.LittleEndian.AppendUint16(nil, next), record[offset:offset+count]...)}, nil
+}
+
+func (d *repositoryDouble) walk(t *testing.T) ([]string, error) {
+	t.Helper()
+	w := sdrWalk{do: d.do, from: mainRepository, piece: wholeRecord}
+	sensors, err := w.all(t.Context())
+	names := make([]string, len(sensors))
+	for i, s := range sensors {
+		names[i] = s.name
+	}
+	return names, err
+}
+
+func TestRepositoriesOfAllKindsAreRead(t *testing.T) {
+	records := [][]byte{fullRecord(1, "Temp"), unhex(t, cpuLocator), fullRecord(2, "A name of 16 let"), unhex(t, postError)}
+	want := []string{"Temp", "A name of 16 let", "POST Err"}
+	for _, tt := range []struct {
+		name  string
+		bmc   repositoryDouble
+		asked int // at most
+	}{
+		{"one that sends whole records", repositoryDouble{}, 5},
+		{"one that sends 25 bytes", repositoryDouble{most: 25, refusal: types.CodeCannotReturnRequestedDataBytes}, 18},
+		{"one that sends 16 bytes", repositoryDouble{most: 16, refusal: types.CodeRequestDataLengthInvalid}, 20},
+		{"one that sends 5 bytes", repositoryDouble{most: 5, refusal: types.CodeRequestDataLengthLimitExceeded}, 60},
+		{"one that knows no reason", repositoryDouble{most: 20, refusal: types.CodeUnspecifiedError}, 20},
+		{"one that sends less than asked for", repositoryDouble{stingy: 30}, 10},
+		{"one that others change", repositoryDouble{most: 30, refusal: types.CodeCannotReturnRequestedDataBytes, unsettled: 5}, 40},
+	} {
+		tt.bmc.records = records
+		got, err := tt.bmc.walk(t)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v", tt.name, got, err)
+		}
+		if tt.bmc.asked > tt.asked {
+			t.Errorf("%s: %d commands", tt.name, tt.bmc.asked)
+		}
+	}
+}
+
+func TestRepositoriesThatCannotBeRead(t *testing.T) {
+	empty := repositoryDouble{}
+	if got, err := empty.walk(t); err != nil || len(got) != 0 {
+		t.Errorf("an empty one: %q, %v", got, err)
+	}
+	mean := repositoryDouble{records: [][]byte{fullRecord(1, "Temp")}, most: 2, refusal: types.CodeCannotReturnRequestedDataBytes}
+	if _, err := mean.walk(t); !errors.Is(err, ErrRefused) {
+		t.Errorf("one that sends 2 bytes: %v", err)
+	}
+	restless := repositoryDouble{records: [][]byte{fullRecord(1, "Temp")}, most: 30, refusal: types.CodeCannotReturnRequestedDataBytes, unsettled: 1000}
+	if _, err := restless.walk(t); !errors.Is(err, ErrRefused) || restless.asked > 100 {
+		t.Errorf("one that always changes: %v after %d commands", err, restless.asked)
+	}
+	short := repositoryDouble{records: [][]byte{fullRecord(1, "Temp")[:20], fullRecord(2, "Fan")}}
+	short.records[0][recordLengthByte] = 15
+	if got, err := short.walk(t); err != nil || !slices.Equal(got, []string{"Fan"}) {
+		t.Errorf("one with a record that is cut off: %q, %v", got, err)
+	}
+}
+
+// A repository whose records point to each other for ever, or that never ends.
+func TestRepositoriesEnd(t *testing.T) {
+	asked := 0
+	bmc := func(next func(id uint16) uint16) asker {
+		asked = 0
+		return func(_ context.Context, req rawRequest) (reply, error) {
+			asked++
+			if req.cmd.ID == types.CommandReserveSDRRepo.ID {
+				return reply{data: []byte{1, 0}}, nil
+			}
+			record := fullRecord(1, "Temp")
+			return reply{data: append(binary.LittleEndian.AppendUint16(nil, next(binary.LittleEndian.Uint16(req.data[2:]))), record...)}, nil
+		}
+	}
+	for name, next := range map[string]func(uint16) uint16{
+		"a circle":    func(id uint16) uint16 { return (id + 1) % 7 },
+		"without end": func(id uint16) uint16 { return (id + 1) % lastRecord },
+	} {
+		w := sdrWalk{do: bmc(next), from: mainRepository, piece: wholeRecord}
+		sensors, err := w.all(t.Context())
+		if err != nil || len(sensors) > maxRecords || asked > maxRecords+1 {
+			t.Errorf("%s: %d sensors of %d commands, %v", name, len(sensors), asked, err)
+		}
+	}
+}
+
+func TestStatesInWords(t *testing.T) {
+	for _, tt := range []struct {
+		reading uint8
+		kind    SensorType
+		set     uint16
+		want    string
+		trouble bool
+	}{
+		{readingSensorSpecific, SensorPowerSupply, 0x01, "[present]", false},
+		{readingSensorSpecific, SensorPowerSupply, 0x0b, "[present failure input lost]", true},
+		{readingSensorSpecific, SensorIntrusion, 0x01, "[chassis intrusion]", true},
+		{readingSensorSpecific, SensorIntrusion, 0x8000, "[]", false}, // reserved
+		{readingSensorSpecific, 0xc5, 0x05, "[state 0 state 2]", false},
+		{0x0b, SensorFan, 0x02, "[redundancy lost]", true},
+		{0x08, 0x25, 0x02, "[present]", false},
+		{0x70, SensorFan, 0x4000, "[state 14]", false},
+	} {
+		names, trouble := statesOf(tt.reading, tt.kind).in(tt.set)
+		if fmt.Sprint(names) != tt.want || trouble != tt.trouble {
+			t.Errorf("%02Xh of %v: %v, trouble %v", tt.reading, tt.kind, names, trouble)
+		}
+	}
+	for t1, s := range specificStates {
+		if len(s.names) > 15 || s.trouble>>len(s.names) != 0 {
+			t.Errorf("%v: trouble %016b of %d states", t1, s.trouble, len(s.names))
+		}
+	}
+}
+
+func FuzzSensorRecord(f *testing.F) {
+	f.Add(fullRecord(1, "Temp"), []byte{1, 0xc0, 0, 0})
+	f.Add(unhex(f, usbOvercurrent), []byte{0, 0xc0, 1})
+	f.Add(unhex(f, cpuLocator), []byte{})
+	f.Fuzz(func(t *testing.T, record, answer []byte) {
+		sensors, err := parseRecord(record)
+		if err != nil {
+			return
+		}
+		if len(sensors) > 15 {
+			t.Fatalf("%d sensors of one record", len(sensors))
+		}
+		for _, s := range sensors {
+			now := s.at(parseReading(answer), s.factors)
+			if now.HasValue && (math.IsNaN(now.Value) || math.IsInf(now.Value, 0)) {
+				t.Errorf("the number is %v", now.Value)
+			}
+			if now.Name == "" || plain(now.Name) != now.Name || len(now.States) > 15 || len(now.Name) > 100 {
+				t.Errorf("%+v", now)
+			}
+			if now.Status == SensorUnavailable && (now.HasValue || now.States != nil) {
+				t.Errorf("unavailable, with a reading: %+v", now)
+			}
+		}
+	})
+}
+
+// FuzzRepository is a BMC that answers the walk through its repository with
+// anything: each piece of data is an answer.
+func FuzzRepository(f *testing.F) {
+	f.Add([]byte{2, 1, 0, 8, 1, 0, 1, 0, 0x51, 1, 0, 0})
+	f.Add([]byte{0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, answers []byte) {
+		do := func(context.Context, rawRequest) (reply, error) {
+			if len(answers) < 2 {
+				return reply{}, ErrNoAnswer
+			}
+			n := min(int(answers[0]), len(answers)-2)
+			r := reply{code: answers[1], data: answers[2 : 2+n]}
+			answers = answers[2+n:]
+			return r, nil
+		}
+		w := sdrWalk{do: do, from: mainRepository, piece: wholeRecord}
+		_, _ = w.all(t.Context())
+	})
+}
