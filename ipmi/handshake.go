@@ -69,6 +69,9 @@ func (c *Client) handshake(ctx context.Context, s *session, first terms, since t
 	}
 }
 
+// errWrongPassword: RAKP 2 is not of somebody who knows our password.
+var errWrongPassword = fmt.Errorf("%w: unknown user name or wrong password", ErrBadCredentials)
+
 // greet runs one handshake: Open Session, RAKP 1 to 4 (IPMI v2.0 §13.17 to
 // §13.24), keys.
 func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.Time) error {
@@ -86,16 +89,19 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 	}
 	open.AuthenticationPayload, open.IntegrityPayload, open.ConfidentialityPayload =
 		rmcpplus.NewAlgorithmPayloads(auth, alg.integrity, alg.crypt)
-	body, err := talk.ask(ctx, types.PayloadTypeRmcpOpenSessionRequest, open.Pack(), types.PayloadTypeRmcpOpenSessionResponse)
+	var opened rmcpplus.OpenSessionResponse
+	err = talk.ask(ctx, types.PayloadTypeRmcpOpenSessionRequest, open.Pack(), func(body []byte) error {
+		opened = rmcpplus.OpenSessionResponse{}
+		if err := opened.Unpack(body); err != nil {
+			return fmt.Errorf("%w in open session: %w", ErrProtocol, err)
+		}
+		if chosen := (algorithms{types.AuthAlg(opened.AuthAlg), types.IntegrityAlg(opened.IntegrityAlg), types.CryptAlg(opened.CryptAlg)}); chosen != alg {
+			return fmt.Errorf("%w: it chose other algorithms than those of cipher suite %d", ErrProtocol, t.suite)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	var opened rmcpplus.OpenSessionResponse
-	if err := opened.Unpack(body); err != nil {
-		return fmt.Errorf("%w in open session: %w", ErrProtocol, err)
-	}
-	if chosen := (algorithms{types.AuthAlg(opened.AuthAlg), types.IntegrityAlg(opened.IntegrityAlg), types.CryptAlg(opened.CryptAlg)}); chosen != alg {
-		return fmt.Errorf("%w: it chose other algorithms than those of cipher suite %d", ErrProtocol, t.suite)
 	}
 	bmcID := opened.ManagedSystemSessionID
 
@@ -108,42 +114,38 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 		UsernameLength:                 uint8(len(cfg.Username)),
 		Username:                       []byte(cfg.Username),
 	}
-	body, err = talk.ask(ctx, types.PayloadTypeRAKPMessage1, rakp1.Pack(), types.PayloadTypeRAKPMessage2)
-	if err != nil {
-		return err
-	}
-	rakp2 := rmcpplus.RAKPMessage2{AuthAlg: auth}
-	if err := rakp2.Unpack(body); err != nil {
-		return fmt.Errorf("%w in RAKP 2: %w", ErrProtocol, err)
-	}
 	kuid := crypto.PadPassword20([]byte(cfg.Password))
-	rand1, rand2, guid := rakp1.RemoteConsoleRandomNumber[:], rakp2.ManagedSystemRandomNumber[:], rakp2.ManagedSystemGUID[:]
 	role := rakp1.Role()
+	rakp2 := rmcpplus.RAKPMessage2{AuthAlg: auth}
+	err = talk.ask(ctx, types.PayloadTypeRAKPMessage1, rakp1.Pack(), func(body []byte) error {
+		rakp2 = rmcpplus.RAKPMessage2{AuthAlg: auth}
+		if err := rakp2.Unpack(body); err != nil {
+			return fmt.Errorf("%w in RAKP 2: %w", ErrProtocol, err)
+		}
+		want, err := crypto.RAKP2AuthCode(auth, consoleID, bmcID, rakp1.RemoteConsoleRandomNumber[:],
+			rakp2.ManagedSystemRandomNumber[:], rakp2.ManagedSystemGUID[:], role, cfg.Username, kuid)
+		if err != nil {
+			return err
+		}
+		if !crypto.Equal(want, rakp2.KeyExchangeAuthenticationCode) {
+			return errWrongPassword
+		}
+		return nil
+	})
 	rakp3 := rmcpplus.RAKPMessage3{MessageTag: tag + 2, ManagedSystemSessionID: bmcID}
-
-	want, err := crypto.RAKP2AuthCode(auth, consoleID, bmcID, rand1, rand2, guid, role, cfg.Username, kuid)
-	if err != nil {
-		return err
-	}
-	if !crypto.Equal(want, rakp2.KeyExchangeAuthenticationCode) {
+	if errors.Is(err, errWrongPassword) {
 		// Say so, that the BMC gives the session's slot back at once.
 		rakp3.RmcpStatusCode = types.RmcpStatusCodeInvalidIntegrityCheckValue
 		s.sendHello(types.PayloadTypeRAKPMessage3, rakp3.Pack())
-		return fmt.Errorf("%w: unknown user name or wrong password", ErrBadCredentials)
 	}
+	if err != nil {
+		return err
+	}
+	rand1, rand2, guid := rakp1.RemoteConsoleRandomNumber[:], rakp2.ManagedSystemRandomNumber[:], rakp2.ManagedSystemGUID[:]
 	rakp3.KeyExchangeAuthenticationCode, err = crypto.RAKP3AuthCode(auth, rand2, consoleID, role, cfg.Username, kuid)
 	if err != nil {
 		return err
 	}
-	body, err = talk.ask(ctx, types.PayloadTypeRAKPMessage3, rakp3.Pack(), types.PayloadTypeRAKPMessage4)
-	if err != nil {
-		return err
-	}
-	rakp4 := rmcpplus.RAKPMessage4{AuthAlg: auth}
-	if err := rakp4.Unpack(body); err != nil {
-		return fmt.Errorf("%w in RAKP 4: %w", ErrProtocol, err)
-	}
-
 	key := kuid
 	if len(cfg.KG) > 0 {
 		key = cfg.KG
@@ -156,78 +158,22 @@ func (s *session) greet(ctx context.Context, cfg *Config, t terms, since *time.T
 	if err != nil {
 		return err
 	}
-	if !crypto.Equal(icv, rakp4.IntegrityCheckValue) {
-		return fmt.Errorf("%w: the password is right, but the BMC's key K_g is not the one given", ErrBadCredentials)
+	err = talk.ask(ctx, types.PayloadTypeRAKPMessage3, rakp3.Pack(), func(body []byte) error {
+		rakp4 := rmcpplus.RAKPMessage4{AuthAlg: auth}
+		if err := rakp4.Unpack(body); err != nil {
+			return fmt.Errorf("%w in RAKP 4: %w", ErrProtocol, err)
+		}
+		if !crypto.Equal(icv, rakp4.IntegrityCheckValue) {
+			return fmt.Errorf("%w: the password is right, but the BMC's key K_g is not the one given", ErrBadCredentials)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	s.consoleID, s.bmcID = consoleID, bmcID
 	s.keys.Store(&keys{algorithms: alg, k1: k1, k2: k2, password: string(kuid)})
 	return nil
-}
-
-// conversation is the setup of one session, in which each message has one
-// answer. since is when the BMC was last heard, or first asked.
-type conversation struct {
-	s         *session
-	consoleID uint32
-	since     *time.Time
-}
-
-// ask sends a setup message until its answer comes: the same bytes each time,
-// so that the BMC can tell. Every other message is ignored. An answer with a
-// status other than 00h is a *statusError.
-func (t conversation) ask(ctx context.Context, payload types.PayloadType, msg []byte, answer types.PayloadType) ([]byte, error) {
-	s := t.s
-	for ex := s.peer.commands.exchange(retryOrder); ; {
-		left := time.Until(t.since.Add(s.timeout))
-		if left <= 0 {
-			return nil, errSilent
-		}
-		if ex.sent > 0 {
-			s.stats.retransmitted.Add(1)
-		}
-		wait := ex.again()
-		s.sendHello(payload, msg)
-		timer := time.NewTimer(min(wait, left))
-		for again := false; !again; {
-			select {
-			case m := <-s.hello:
-				if m.payload != answer || !t.ours(m.body, msg[0]) {
-					s.stats.unexpected.Add(1)
-					continue
-				}
-				timer.Stop()
-				ex.answered()
-				*t.since = time.Now()
-				if status := types.RmcpStatusCode(m.body[1]); status != types.RmcpStatusCodeNoErrors {
-					return nil, &statusError{answer, status}
-				}
-				return m.body, nil
-			case <-timer.C:
-				again = true
-			case <-s.done:
-				timer.Stop()
-				return nil, s.ended()
-			case <-ctx.Done():
-				timer.Stop()
-				return nil, contextError(ctx)
-			}
-		}
-	}
-}
-
-// ours reports whether a setup message answers the one with this tag in this
-// session. Of a refusal not all BMCs send more than tag and status (OpenIPMI's
-// does not), or fill in the session.
-func (t conversation) ours(body []byte, tag uint8) bool {
-	if len(body) < 2 || body[0] != tag {
-		return false
-	}
-	refused := types.RmcpStatusCode(body[1]) != types.RmcpStatusCodeNoErrors
-	if len(body) < 8 {
-		return refused
-	}
-	id := binary.LittleEndian.Uint32(body[4:8])
-	return id == t.consoleID || id == 0 && refused
 }
 
 // raise asks for the privilege level that the session was opened for
