@@ -24,7 +24,9 @@ const (
 func (c *Console) keepConnected(ctx context.Context) {
 	wait, inUseWait := firstRetry, firstInUseRetry
 	for {
-		stream, err := c.Open(ctx, c.mayTakeOver())
+		takeOver := c.mayTakeOver()
+		stream, err := c.Open(ctx, takeOver)
+		polite := err != nil && !takeOver
 		if err == nil {
 			c.refuseInput()
 			c.setStatus(ctx, Status{State: Connected})
@@ -40,7 +42,7 @@ func (c *Console) keepConnected(ctx context.Context) {
 		if errors.As(err, &useless) {
 			*pause = max(*pause, useless.RetryAfter())
 		}
-		if !c.lose(ctx, err) || !c.pause(ctx, *pause) {
+		if !c.lose(ctx, err, polite) || !c.pause(ctx, *pause) {
 			return
 		}
 		*pause = min(2**pause, limit)
@@ -54,15 +56,15 @@ func (c *Console) mayTakeOver() bool {
 }
 
 // lose notes that there is no connection, and reports whether there is to be
-// one again.
-func (c *Console) lose(ctx context.Context, err error) bool {
+// one again. polite says that it was asked for and would not have been taken.
+func (c *Console) lose(ctx context.Context, err error, polite bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if ctx.Err() != nil {
 		return false
 	}
 	inUse := c.InUse(err)
-	if inUse {
+	if inUse && !polite {
 		c.takeOver = false // once was enough, or two would take it from each other for ever
 	}
 	c.waiting = true
@@ -71,6 +73,9 @@ func (c *Console) lose(ctx context.Context, err error) bool {
 	default:
 	}
 	c.setStatusLocked(Status{State: Lost, Err: err, InUse: inUse})
+	if inUse && c.takeOver { // somebody has said so meanwhile
+		c.retryLocked()
+	}
 	return true
 }
 

@@ -23,9 +23,10 @@ type machine struct {
 	mu     sync.Mutex
 	port   net.Conn // nil: nobody is connected
 	opened int
-	err    error // what opening answers
-	inUse  bool  // somebody else has it
-	taken  int   // times it was taken from them
+	err    error         // what opening answers
+	inUse  bool          // somebody else has it
+	taken  int           // times it was taken from them
+	slow   chan struct{} // opening waits until it is closed; nil: it does not
 
 	breaks bool   // its streams can send BREAK
 	broken int    // how many came
@@ -56,7 +57,14 @@ func newConsoleIn(t *testing.T, dir string, m *machine) *console.Console {
 	})
 }
 
-func (m *machine) open(_ context.Context, takeOver bool) (io.ReadWriteCloser, error) {
+func (m *machine) open(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
+	if m.slow != nil {
+		select {
+		case <-m.slow:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.opened++
@@ -416,6 +424,24 @@ func TestKeptConsoleTakesNothingFromOthers(t *testing.T) {
 		m.mu.Unlock()
 		<-time.After(20 * time.Minute)
 		m.print(t, "mine")
+	})
+}
+
+func TestConsoleIsTakenThoughItWasAskedForOneMomentBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{inUse: true, slow: make(chan struct{})}
+		c := newConsole(t, m)
+		defer c.Close()
+		v := c.View("ada", nil)
+		defer v.Close()
+		synctest.Wait() // it is being asked for, politely
+		v.TakeOver()
+		began := time.Now()
+		close(m.slow)
+		synctest.Wait()
+		if m.takenOver() != 1 || time.Since(began) != 0 {
+			t.Errorf("taken over %d times in %s", m.takenOver(), time.Since(began))
+		}
 	})
 }
 
