@@ -20,6 +20,12 @@ type BMC interface {
 	// OpenSOL opens the machine's console. One that somebody else has open is
 	// taken from them with takeOver, and [ipmi.ErrSOLActive] without.
 	OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error)
+	// DeviceInfo, Sensors, SEL (the newest entries first, limit at most) and
+	// FRU are the parts of the [Inventory].
+	DeviceInfo(ctx context.Context) (ipmi.DeviceInfo, error)
+	Sensors(ctx context.Context) ([]ipmi.Sensor, error)
+	SEL(ctx context.Context, limit int) ([]ipmi.SELEntry, error)
+	FRU(ctx context.Context) (ipmi.FRU, error)
 	// Close ends the session, so that the BMC keeps no room for it.
 	Close(ctx context.Context) error
 }
@@ -110,4 +116,24 @@ func (a advised) SetBootDevice(ctx context.Context, device ipmi.BootDevice, opti
 func (a advised) OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
 	stream, err := a.BMC.OpenSOL(ctx, takeOver)
 	return stream, advise(err)
+}
+
+func (a advised) DeviceInfo(ctx context.Context) (ipmi.DeviceInfo, error) {
+	info, err := a.BMC.DeviceInfo(ctx)
+	return info, advise(err)
+}
+
+func (a advised) Sensors(ctx context.Context) ([]ipmi.Sensor, error) {
+	sensors, err := a.BMC.Sensors(ctx)
+	return sensors, advise(err)
+}
+
+func (a advised) SEL(ctx context.Context, limit int) ([]ipmi.SELEntry, error) {
+	entries, err := a.BMC.SEL(ctx, limit)
+	return entries, advise(err)
+}
+
+func (a advised) FRU(ctx context.Context) (ipmi.FRU, error) {
+	fru, err := a.BMC.FRU(ctx)
+	return fru, advise(err)
 }

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -168,6 +169,9 @@ type fakeBMC struct {
 	port   net.Conn      // the machine's end of its console
 	opened chan net.Conn // likewise, each that was opened
 	polled chan struct{}
+
+	fruErr  error         // what FRU answers
+	reading chan struct{} // gets a token when sensors are read, and is waited for until it gives one back; nil: at once
 }
 
 func (b *fakeBMC) do(what string, effect func()) error {
@@ -218,6 +222,35 @@ func (b *fakeBMC) Identify(_ context.Context, light ipmi.Light) error {
 
 func (b *fakeBMC) SetBootDevice(_ context.Context, device ipmi.BootDevice, options ipmi.BootOptions) error {
 	return b.do(fmt.Sprintf("boot %s efi=%t persistent=%t", device, options.EFI, options.Persistent), func() {})
+}
+
+// DeviceInfo, Sensors, SEL and FRU are what inventory says, and are asked for
+// in the order of orders.
+func (b *fakeBMC) DeviceInfo(context.Context) (info ipmi.DeviceInfo, err error) {
+	return info, b.do("device", func() { info = ipmi.DeviceInfo{Manufacturer: 674} })
+}
+
+func (b *fakeBMC) Sensors(ctx context.Context) (sensors []ipmi.Sensor, err error) {
+	if b.reading != nil {
+		b.reading <- struct{}{}
+		select {
+		case <-b.reading:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return sensors, b.do("sensors", func() { sensors = []ipmi.Sensor{{Name: "Inlet Temp", HasValue: true, Value: 23, Unit: "°C"}} })
+}
+
+func (b *fakeBMC) SEL(_ context.Context, limit int) (entries []ipmi.SELEntry, err error) {
+	return entries, b.do(fmt.Sprintf("events %d", limit), func() { entries = []ipmi.SELEntry{{ID: 1, Event: "power up"}} })
+}
+
+func (b *fakeBMC) FRU(context.Context) (fru ipmi.FRU, err error) {
+	err = b.do("fru", func() { fru.Product.Serial = "SVCTAG7" })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return fru, errors.Join(err, b.fruErr)
 }
 
 func (b *fakeBMC) OpenSOL(_ context.Context, takeOver bool) (io.ReadWriteCloser, error) {

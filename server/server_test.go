@@ -173,6 +173,10 @@ func exitCode(t *testing.T, err error) int {
 type fakeBMC struct {
 	err    error
 	opened chan net.Conn // the machine's end of each console that was opened
+
+	sensors []ipmi.Sensor
+	events  []ipmi.SELEntry
+	fru     ipmi.FRU
 }
 
 func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error)   { return ipmi.PowerOn, b.err }
@@ -182,6 +186,13 @@ func (b *fakeBMC) Close(context.Context) error                      { return nil
 func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptions) error {
 	return b.err
 }
+
+func (b *fakeBMC) DeviceInfo(context.Context) (ipmi.DeviceInfo, error) {
+	return ipmi.DeviceInfo{}, b.err
+}
+func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error)    { return b.sensors, b.err }
+func (b *fakeBMC) SEL(context.Context, int) ([]ipmi.SELEntry, error) { return b.events, b.err }
+func (b *fakeBMC) FRU(context.Context) (ipmi.FRU, error)             { return b.fru, b.err }
 
 func (b *fakeBMC) OpenSOL(context.Context, bool) (io.ReadWriteCloser, error) {
 	if b.err != nil {

@@ -199,7 +199,11 @@ func (b *fakeBMC) OpenSOL(context.Context, bool) (io.ReadWriteCloser, error) {
 	return theirs, nil
 }
 
-func (b *fakeBMC) Close(context.Context) error { return nil }
+func (b *fakeBMC) DeviceInfo(context.Context) (ipmi.DeviceInfo, error) { return ipmi.DeviceInfo{}, nil }
+func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error)      { return nil, nil }
+func (b *fakeBMC) SEL(context.Context, int) ([]ipmi.SELEntry, error)   { return nil, nil }
+func (b *fakeBMC) FRU(context.Context) (ipmi.FRU, error)               { return ipmi.FRU{}, nil }
+func (b *fakeBMC) Close(context.Context) error                         { return nil }
 
 // line is the machine's end of the console that was opened last.
 func (b *fakeBMC) line(t testing.TB) net.Conn {
