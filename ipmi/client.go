@@ -86,6 +86,7 @@ type Client struct {
 	idle    *time.Timer // gives current back while users is 0
 	opening *opening    // the one handshake under way
 	terms   terms       // what the last handshake came to
+	aside   *session    // of a console that has a UDP port of its own, or nil
 }
 
 // opening is a handshake that others wait for.
@@ -176,17 +177,19 @@ func (c *Client) Close(ctx context.Context) error {
 		<-o.done // at once: its context has ended
 	}
 	c.mu.Lock()
-	s := c.current
-	c.current = nil
+	sessions := []*session{c.aside, c.current}
+	c.aside, c.current = nil, nil
 	c.stopIdle()
 	c.mu.Unlock()
-	if s == nil {
-		return nil
+	for _, s := range sessions {
+		if s == nil {
+			continue
+		}
+		if sol := s.console(); sol != nil && sol.end(ErrClosed) {
+			_ = sol.deactivate(ctx) // the end of the session does it too, on most BMCs
+		}
+		s.close(ctx, ErrClosed)
 	}
-	if sol := s.console(); sol != nil && sol.end(ErrClosed) {
-		_ = sol.deactivate(ctx) // the end of the session does it too, on most BMCs
-	}
-	s.close(ctx, ErrClosed)
 	return nil
 }
 
@@ -295,7 +298,7 @@ func (c *Client) acquire(ctx context.Context, since time.Time) (s *session, fres
 	first := c.terms
 	c.mu.Unlock()
 
-	s, t, err := c.open(ctx, first, since)
+	s, t, err := c.open(ctx, c.cfg.Addr, first, since)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -314,12 +317,12 @@ func (c *Client) acquire(ctx context.Context, since time.Time) (s *session, fres
 }
 
 // open dials and shakes hands.
-func (c *Client) open(ctx context.Context, first terms, since time.Time) (*session, terms, error) {
+func (c *Client) open(ctx context.Context, addr string, first terms, since time.Time) (*session, terms, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.life, func() { cancel(ErrClosed) })()
 
-	conn, err := c.cfg.Dial(ctx, c.cfg.Addr)
+	conn, err := c.cfg.Dial(ctx, addr)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, first, contextError(ctx)

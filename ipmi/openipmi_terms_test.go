@@ -2,6 +2,7 @@ package ipmi_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"provisioner/ipmi"
@@ -55,4 +56,34 @@ func TestOpenIPMIOverIPv6(t *testing.T) {
 		t.Fatal(err)
 	}
 	speak(t, o, openSOL(t, c), 1000)
+}
+
+// ipmi_sim does not tell a console that it was taken over. It does say who has
+// it, but not from where.
+func TestOpenIPMISaysWhoHasTheConsole(t *testing.T) {
+	o := startOpenIPMI(t)
+	first, second := o.client(t, "ipmiusr"), o.client(t, "operator")
+	sol := openSOL(t, first)
+	sol.KeepAlive()
+	_, err := second.OpenFreeSOL(t.Context())
+	var active *ipmi.SOLActiveError
+	if !errors.As(err, &active) || active.Lost || active.Holder.User != "ipmiusr" || active.Holder.Privilege != ipmi.PrivilegeAdministrator {
+		t.Errorf("a console in use: %v", err)
+	}
+	if err == nil || !strings.HasSuffix(err.Error(), "console in use by ipmiusr") {
+		t.Errorf("a console in use: %v", err)
+	}
+
+	openSOL(t, second)
+	sol.KeepAlive()
+	_, err = sol.Read(make([]byte, 1))
+	for err == nil { // what the console printed meanwhile
+		_, err = sol.Read(make([]byte, 100))
+	}
+	if !errors.Is(err, ipmi.ErrSOLActive) || !strings.HasSuffix(err.Error(), "console taken over by operator") {
+		t.Errorf("a console that was taken over: %v", err)
+	}
+	if _, err := first.Power(t.Context()); err != nil {
+		t.Errorf("the session after that: %v", err)
+	}
 }

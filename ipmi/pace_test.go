@@ -28,7 +28,7 @@ func TestCommandsKeepTheirDistanceAndTypingDoesNot(t *testing.T) {
 		hw := &machine{}
 		w, c := pacedOnWire(t, hw, ipmi.Config{Gap: gap})
 		sol := openSOL(t, c)
-		pass(time.Second)
+		pass(2 * time.Second) // the console has asked who has it
 
 		var all sync.WaitGroup
 		sent := w.sendsOf(func() {

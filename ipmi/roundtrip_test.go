@@ -75,6 +75,7 @@ func TestQuickBMCIsAskedAgainSoon(t *testing.T) {
 			ask()
 			typed()
 		}
+		pass(2 * time.Second) // the console has asked who has it
 		for _, tt := range []struct {
 			what string
 			do   func()

@@ -1,14 +1,17 @@
 package ipmi
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/bougou/go-ipmi/pkg/types"
 )
 
 // Bits of the status byte of a BMC's SOL packet (IPMI v2.0 Table 15-2).
-const solDeactivated = 0x10
+const (
+	solUnavailable = 0x20 // the machine is off, asleep or in reset
+	solDeactivated = 0x10
+	solOverrun     = 0x08 // characters were lost since the packet before
+)
 
 const (
 	inboundMax = 8 << 10 // characters kept for Read
@@ -70,9 +73,7 @@ func (l *SOL) receive(seq uint32, plain []byte) error {
 		return err
 	}
 	if p.ControlByte&solDeactivated != 0 {
-		if l.end(fmt.Errorf("%w: the BMC ended it; another client took it over, or the BMC was told to", ErrSOLActive)) {
-			l.detach()
-		}
+		go l.deactivated(l.client.life) // a few seconds at most
 	}
 	return nil
 }
@@ -86,6 +87,7 @@ func (l *SOL) process(seq uint32, p *types.SOLPayloadPacket) error {
 	l.acknowledgedLocked(seq, p)
 	if newer(seq, l.in.newest) {
 		l.in.newest = seq
+		l.statusLocked(p)
 	}
 	// One packet is outstanding at a time: one that was sent before the
 	// newest, and comes after it, is a retransmission of the past.
@@ -94,6 +96,16 @@ func (l *SOL) process(seq uint32, p *types.SOLPayloadPacket) error {
 		l.acceptLocked(p)
 	}
 	return nil
+}
+
+// statusLocked takes what the newest packet says of the machine. One that is
+// off is no reason to end its console.
+func (l *SOL) statusLocked(p *types.SOLPayloadPacket) {
+	l.out.unavailable = p.ControlByte&solUnavailable != 0
+	repeated := p.SequenceNumber != 0 && p.SequenceNumber == l.in.seq
+	if p.ControlByte&solOverrun != 0 && !repeated {
+		l.session.stats.overruns.Add(1)
+	}
 }
 
 // acceptLocked takes the characters of a packet and acknowledges it at once

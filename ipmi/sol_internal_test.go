@@ -86,10 +86,9 @@ func scriptedSession() (*session, *scripted) {
 }
 
 func TestActivationOutcomes(t *testing.T) {
-	const activate, deactivate = 0x48, 0x49
+	const activate, deactivate, info = 0x48, 0x49, 0x4b
 	agreed := []byte{0, 0, 0, 0, 255, 0, 255, 0, 623 & 0xff, 623 >> 8, 0xff, 0xff}
-	otherPort := append([]byte(nil), agreed...)
-	otherPort[8]++
+	port := func(low, high byte) []byte { return append(append([]byte(nil), agreed[:8]...), low, high, 0xff, 0xff) }
 	tests := []struct {
 		name     string
 		codes    []uint8 // of Activate Payload, in turn
@@ -102,15 +101,21 @@ func TestActivationOutcomes(t *testing.T) {
 		{name: "taken over", codes: []uint8{0x80, 0}, answer: agreed, commands: []uint8{activate, deactivate, activate}},
 		{
 			name: "in use and in use again", codes: []uint8{0x80, 0x80},
-			want: ErrSOLActive, contains: "took it back", commands: []uint8{activate, deactivate, activate},
+			want: ErrSOLActive, contains: "by another client, who took it back at once", commands: []uint8{activate, deactivate, activate, info},
 		},
 		{
 			name: "disabled", codes: []uint8{0x81},
 			want: ErrRefused, contains: "disabled (completion code 81h)", commands: []uint8{activate},
 		},
 		{
-			name: "another port", codes: []uint8{0}, answer: otherPort,
-			want: ErrProtocol, contains: "UDP port 624", commands: []uint8{activate, deactivate},
+			name: "another port", codes: []uint8{0}, answer: port(3000&0xff, 3000>>8),
+			want: ErrProtocol, contains: "to the next, now to 3000", commands: []uint8{activate, deactivate},
+		},
+		{name: "no port", codes: []uint8{0}, answer: port(0, 0), commands: []uint8{activate}},
+		{name: "the port in the wrong order", codes: []uint8{0}, answer: port(623>>8, 623&0xff), commands: []uint8{activate}},
+		{
+			name: "encryption is a must", codes: []uint8{0x84},
+			want: ErrRefused, contains: "wants its console encrypted", commands: []uint8{activate},
 		},
 		{
 			name: "cut short", codes: []uint8{0}, answer: agreed[:5],
@@ -124,8 +129,11 @@ func TestActivationOutcomes(t *testing.T) {
 			var commands []uint8
 			b.command = func(cmd uint8, _ []byte) (uint8, []byte) {
 				commands = append(commands, cmd)
-				if cmd == deactivate {
+				switch cmd {
+				case deactivate:
 					return 0, nil
+				case info:
+					return 0xc1, nil
 				}
 				code := tt.codes[0]
 				tt.codes = tt.codes[1:]
@@ -264,8 +272,16 @@ func TestTypingFollowsTheAcknowledgements(t *testing.T) {
 			{"offered again", types.SOLPayloadPacket{}, solNackFirst, data(3, "bcd")},
 			{"accepted", types.SOLPayloadPacket{AckedSequenceNumber: 3, AcceptedCharacterCount: 3}, 0, data(4, "efgh")},
 			{"resume", types.SOLPayloadPacket{AckedSequenceNumber: 4}, 0, data(4, "efgh")},
+			{"resume once more", types.SOLPayloadPacket{AckedSequenceNumber: 4}, 0, nil},
+			{"suspended", types.SOLPayloadPacket{AckedSequenceNumber: 4, NACK: true}, 0, nil},
+			{"resume of something else", types.SOLPayloadPacket{AckedSequenceNumber: 3}, 0, nil},
+			{"resume after suspension", types.SOLPayloadPacket{AckedSequenceNumber: 4}, 0, data(5, "efgh")},
+			{"the machine is off", types.SOLPayloadPacket{AckedSequenceNumber: 5, ControlByte: solUnavailable}, 0, nil},
+			{"and on again", types.SOLPayloadPacket{AckedSequenceNumber: 5}, 0, data(6, "efgh")},
 			{"late", types.SOLPayloadPacket{AckedSequenceNumber: 3, AcceptedCharacterCount: 3}, 0, nil},
-			{"the end", types.SOLPayloadPacket{AckedSequenceNumber: 4, AcceptedCharacterCount: 4}, time.Minute, nil},
+			{"in part, and suspended", types.SOLPayloadPacket{AckedSequenceNumber: 6, AcceptedCharacterCount: 2, NACK: true}, 0, nil},
+			{"the rest", types.SOLPayloadPacket{}, solNackFirst, data(7, "gh")},
+			{"the end", types.SOLPayloadPacket{AckedSequenceNumber: 7, AcceptedCharacterCount: 2}, time.Minute, nil},
 		} {
 			if step.reply.AckedSequenceNumber != 0 {
 				b.print(step.reply)

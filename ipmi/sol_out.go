@@ -32,6 +32,8 @@ type outbound struct {
 	failFrom, failTo  int64 // the last stretch that was given up
 	fault             error // and why
 
+	unavailable bool // the machine is off, as the BMC said last
+
 	flight
 }
 
@@ -46,6 +48,8 @@ type flight struct {
 	times    int           // how often it was sent
 	sent     time.Time     // when for the first time
 	refusals int           // since it last made progress
+	refused  uint8         // under which sequence number it was refused last
+	resumed  bool          // the BMC has called for it under the present one
 	progress time.Time     // when it was first sent, or last accepted in part
 	heard    uint64        // what the session had heard by then
 	wait     time.Duration // until it is sent again
@@ -166,6 +170,7 @@ func (l *SOL) firstWait() time.Duration {
 // unchanged one means unchanged contents (IPMI v2.0 §15.9).
 func (l *SOL) renumberLocked() {
 	f := &l.out.flight
+	f.refused, f.resumed = f.seq, false
 	f.seq = f.seq%solSequence + 1
 	f.after = l.in.newest
 	f.times = 0
@@ -221,7 +226,11 @@ func (l *SOL) retransmitOrGiveUp() error {
 		return l.session.noAnswer()
 	}
 	if o.refusals > 0 {
-		l.giveUpLocked(fmt.Errorf("%w: the machine's serial port takes no input", ErrRefused))
+		why := "the machine's serial port takes no input"
+		if o.unavailable {
+			why += ": the machine is off, asleep or in reset"
+		}
+		l.giveUpLocked(fmt.Errorf("%w: %s", ErrRefused, why))
 	} else {
 		l.giveUpLocked(fmt.Errorf("%w: the BMC does not acknowledge console input", ErrNoAnswer))
 	}
@@ -241,7 +250,16 @@ func (l *SOL) giveUpLocked(err error) {
 // (IPMI v2.0 Table 15-3).
 func (l *SOL) acknowledgedLocked(seq uint32, p *types.SOLPayloadPacket) {
 	o := &l.out
-	if !o.up || o.held || p.AckedSequenceNumber != o.seq || !newer(seq, o.after) {
+	if !o.up || !newer(seq, o.after) {
+		return
+	}
+	if o.held {
+		if resume := !p.NACK && p.AcceptedCharacterCount == 0 && p.ControlByte&solUnavailable == 0; resume && p.AckedSequenceNumber == o.refused {
+			l.transmitLocked(l.firstWait())
+		}
+		return
+	}
+	if p.AckedSequenceNumber != o.seq {
 		return
 	}
 	if o.op != 0 {
@@ -253,7 +271,8 @@ func (l *SOL) acknowledgedLocked(seq uint32, p *types.SOLPayloadPacket) {
 		return
 	}
 	n := min(int(p.AcceptedCharacterCount), len(o.data))
-	if n > 0 || p.NACK {
+	refused := p.NACK || n == 0 && p.ControlByte&solUnavailable != 0
+	if n > 0 || refused {
 		o.measure(&l.session.peer.input)
 	}
 	switch {
@@ -265,18 +284,19 @@ func (l *SOL) acknowledgedLocked(seq uint32, p *types.SOLPayloadPacket) {
 		o.refusals = 0
 		o.progress, o.heard = time.Now(), l.session.heard.Load()
 		l.renumberLocked()
-		if p.NACK {
+		if refused {
 			o.held = true
 			l.armLocked(solNackFirst)
 			return
 		}
 		l.transmitLocked(l.firstWait())
-	case p.NACK:
+	case refused:
 		o.refusals++
 		o.held = true
 		l.renumberLocked()
 		l.armLocked(min(solNackFirst<<min(o.refusals-1, 5), solRetryMost))
-	default: // resume: the BMC is ready for it again
+	case !o.resumed: // resume: the BMC is ready for it again
+		o.resumed = true // a BMC that says so each time has its packets in time
 		l.transmitLocked(l.firstWait())
 	}
 }

@@ -18,6 +18,10 @@ type Stats struct {
 	Replayed   uint64 // doubled by the network or by somebody
 	Unexpected uint64 // sound, but nobody waits for it: late answers mostly
 
+	// Overruns counts the gaps in what consoles printed: the machine was
+	// faster than its BMC (IPMI v2.0 Table 15-2, transmit overrun).
+	Overruns uint64
+
 	// Smoothed round trips (RFC 6298); zero: not measured yet.
 	RoundTrip      time.Duration // of commands
 	InputRoundTrip time.Duration // of console input
@@ -26,6 +30,7 @@ type Stats struct {
 type counters struct {
 	sent, retransmitted, received           atomic.Uint64
 	malformed, forged, replayed, unexpected atomic.Uint64
+	overruns                                atomic.Uint64
 }
 
 // Stats returns a snapshot.
@@ -39,6 +44,7 @@ func (c *Client) Stats() Stats {
 		Forged:        n.forged.Load(),
 		Replayed:      n.replayed.Load(),
 		Unexpected:    n.unexpected.Load(),
+		Overruns:      n.overruns.Load(),
 
 		RoundTrip:      c.peer.commands.estimate(),
 		InputRoundTrip: c.peer.input.estimate(),

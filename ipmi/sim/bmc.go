@@ -102,6 +102,12 @@ func WithCipherSuites(suites ...ipmi.CipherSuite) Option {
 	}
 }
 
+// WithSOLPort makes the BMC name a UDP port for its consoles. On a UDP socket
+// it names the one that it serves on, whatever this says.
+func WithSOLPort(port uint16) Option {
+	return func(b *bmc.BMC) { b.SOL.Config().PayloadPort = port }
+}
+
 // WithUserPrivilege makes the one user a user or an operator instead of an
 // administrator.
 func WithUserPrivilege(most ipmi.Privilege) Option {

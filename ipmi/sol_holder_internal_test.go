@@ -10,7 +10,7 @@ import (
 )
 
 func TestPoliteActivationTakesNothingFromOthers(t *testing.T) {
-	const activate, deactivate, info = 0x48, 0x49, 0x4b
+	const activate, deactivate, info, session = 0x48, 0x49, 0x4b, 0x3d
 	const ours, other = 0x05060708, 0x0a0b0c0d
 	for _, tt := range []struct {
 		name     string
@@ -18,7 +18,7 @@ func TestPoliteActivationTakesNothingFromOthers(t *testing.T) {
 		want     error
 		commands []uint8
 	}{
-		{"another client has it", other, ErrSOLActive, []uint8{activate, info}},
+		{"another client has it", other, ErrSOLActive, []uint8{activate, info, session}},
 		{"nobody knows who has it", 0, ErrSOLActive, []uint8{activate, info}},
 		{"it is our own, whose answer was lost", ours, nil, []uint8{activate, info, deactivate, activate}},
 	} {

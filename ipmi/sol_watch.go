@@ -1,0 +1,114 @@
+package ipmi
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/bougou/go-ipmi/pkg/command/app"
+	"github.com/bougou/go-ipmi/pkg/command/transport"
+	"github.com/bougou/go-ipmi/pkg/types"
+)
+
+const (
+	// keepalive is how often the BMC is asked something while a console is
+	// open, give or take a sixth, so that a thousand consoles do not ask in
+	// step. It must be well below the 60 s after which BMCs forget a session.
+	keepalive = 25 * time.Second
+	// firstLook is when it is asked for the first time, while the console is
+	// most likely still ours: what it says then is what it must go on saying.
+	firstLook = time.Second
+	// settled is how long a client that ends a console may take to open it.
+	settled = 250 * time.Millisecond
+)
+
+// watch is what a console's keepalive knows. It is the timer's alone.
+type watch struct {
+	blind bool // the BMC does not say who has the console
+	known bool // it said once that we have it
+}
+
+// jitter returns d give or take a sixth.
+func jitter(d time.Duration) time.Duration {
+	return d - d/6 + rand.N(d/3) //nolint:gosec // it need not be unguessable
+}
+
+// keepAlive asks the BMC who has the console, or for its device ID where it
+// does not say. Two times without an answer, nor anything else from the BMC,
+// end the session. When somebody else has the console it ends: not all BMCs
+// tell the one that they take it from.
+func (l *SOL) keepAlive() {
+	s := l.session
+	for try := 1; ; try++ {
+		heard := s.heard.Load()
+		lost, err := l.look()
+		if lost {
+			l.deactivated(l.client.life)
+			return
+		}
+		if !errors.Is(err, errSilent) || s.heard.Load() != heard {
+			break
+		}
+		if try == 2 {
+			s.end(s.noAnswer())
+			return
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.alive.Reset(jitter(keepalive))
+	}
+}
+
+// look does the asking, and reports whether the console is not ours any more.
+func (l *SOL) look() (lost bool, err error) {
+	s, w := l.session, &l.watch
+	if w.blind || s.bridge != nil {
+		_, err := s.do(l.client.life, &app.GetDeviceIDRequest{}, s.timeout)
+		return false, err
+	}
+	req := &transport.GetPayloadInstanceInfoRequest{PayloadType: types.PayloadTypeSOL, PayloadInstance: solInstance}
+	r, err := s.do(l.client.life, req, s.timeout)
+	if err != nil {
+		return false, err
+	}
+	var res transport.GetPayloadInstanceInfoResponse
+	switch {
+	case r.code != uint8(types.CodeOK) || res.Unpack(r.data) != nil:
+		w.blind = true
+	case l.ours(res.SessionID):
+		w.known = true
+	case w.known:
+		return true, nil
+	default:
+		w.blind = true // it has a way of its own to number sessions
+	}
+	return false, nil
+}
+
+// deactivated ends a console that the BMC has given to somebody else, or to
+// nobody. It takes a while to find out whom, and ends with ctx.
+func (l *SOL) deactivated(ctx context.Context) {
+	l.mu.Lock()
+	if l.err != nil || l.leaving {
+		l.mu.Unlock()
+		return
+	}
+	l.leaving = true
+	l.mu.Unlock()
+
+	h, ours := l.holder(ctx)
+	if h == (Holder{}) && !ours {
+		select { // whoever ended it may be about to open it
+		case <-time.After(settled):
+			h, _ = l.holder(ctx)
+		case <-l.session.done:
+		case <-ctx.Done():
+		}
+	}
+	if l.end(&SOLActiveError{Holder: h, Lost: true}) {
+		l.detach()
+	}
+}
