@@ -1,0 +1,145 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"provisioner/ipmi"
+	"provisioner/ipmi/sim"
+	"provisioner/store"
+)
+
+const user, password = "ADMIN", "soak"
+
+// controller is a BMC that can be restarted: it then has forgotten all sessions.
+type controller struct {
+	t       *testing.T
+	addr    string
+	machine *machine
+
+	restarting sync.Mutex
+	board      *sim.BMC
+	stop       context.CancelFunc
+	served     chan error
+	restarts   int
+}
+
+func startController(t *testing.T, number int) *controller {
+	t.Helper()
+	c := &controller{t: t, machine: &machine{number: number, on: true}}
+	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.addr = conn.LocalAddr().String()
+	c.serve(conn)
+	return c
+}
+
+// serve starts answering in a goroutine, which ends with close.
+func (c *controller) serve(conn net.PacketConn) {
+	// A machine under test may be late with its acknowledgements: it is busy.
+	board := sim.New(user, password, c.machine, sim.WithSOLTiming(50*time.Millisecond, time.Second))
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	c.board, c.stop, c.served = board, stop, served
+	go func() { served <- board.Serve(ctx, conn) }()
+}
+
+// close stops answering and closes the socket.
+func (c *controller) close() {
+	c.stop()
+	if err := <-c.served; err != nil {
+		c.t.Errorf("BMC %s: %v", c.addr, err)
+	}
+}
+
+// restart is away for a while, or until ctx ends.
+func (c *controller) restart(ctx context.Context, away time.Duration) {
+	c.restarting.Lock()
+	defer c.restarting.Unlock()
+	c.close()
+	c.machine.forget()
+	c.restarts++
+	wait(ctx, away)
+	conn, err := (&net.ListenConfig{}).ListenPacket(context.WithoutCancel(ctx), "udp4", c.addr)
+	if err != nil {
+		c.t.Errorf("restart the BMC %s: %v", c.addr, err)
+		return
+	}
+	c.serve(conn)
+}
+
+func (c *controller) consoleOpen() bool {
+	c.restarting.Lock()
+	defer c.restarting.Unlock()
+	return c.board.ConsoleOpen()
+}
+
+func (c *controller) restarted() int {
+	c.restarting.Lock()
+	defer c.restarting.Unlock()
+	return c.restarts
+}
+
+// connection is the lab's way to a controller: the product's client, which
+// tells the machine when a console was opened though no BMC had restarted. What
+// the BMC had for the console before is lost then.
+type connection struct {
+	*ipmi.Client
+	to *controller
+
+	mu     sync.Mutex
+	opened bool
+	at     int // restarts
+	again  int // consoles that were opened though no BMC had restarted
+}
+
+func connect(b store.BMC, to *controller) *connection {
+	return &connection{to: to, Client: ipmi.NewClient(ipmi.Config{
+		Addr: b.Address, Username: b.Username, Password: b.Password, Timeout: 3 * time.Second,
+	})}
+}
+
+func (c *connection) OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
+	restarts, from := c.to.restarted(), c.to.machine.position()
+	open := c.OpenFreeSOL
+	if takeOver {
+		open = c.Client.OpenSOL
+	}
+	sol, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opened && c.at == restarts {
+		c.again++
+		c.to.machine.dubious(from, c.to.machine.position())
+	}
+	c.opened, c.at = true, restarts
+	return sol, nil
+}
+
+func (c *connection) reopened() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.again
+}
+
+// wait lets d pass, or ctx end.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+var errUnknownBMC = errors.New("there is no such BMC in this test")
