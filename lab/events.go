@@ -28,7 +28,10 @@ const (
 	EventPreseedError     = "preseed error"
 	EventPhoneHome        = "phone home"
 	EventConsole          = "console opened"
-	EventConsoleTaken     = "console taken" // from another person, or another program
-	EventBreak            = "break"         // sent to a machine
+	EventConsoleTaken     = "console taken"   // from another person, or another program
+	EventBreak            = "break"           // sent to a machine
+	EventConsolePattern   = "console pattern" // the detail names it, and the line; at a position in the log
+	EventPatternAdded     = "pattern added"
+	EventPatternRemoved   = "pattern removed"
 	EventSiteChanged      = "site changed"
 )

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -293,6 +294,17 @@ func TestMachineCarriesItsHoldersAndSettings(t *testing.T) {
 	})
 	if !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("second release: %v", err)
+	}
+	var held []store.Held
+	err = db.Write(t.Context(), func(tx *store.Tx) error {
+		if err := tx.AddReservation(t.Context(), m.ID, want.UserID, "", noon.Add(2*time.Hour)); err != nil {
+			return err
+		}
+		held, err = tx.Held(t.Context(), m.ID, want.UserID)
+		return err
+	})
+	if err != nil || !slices.Equal(held, []store.Held{{Since: noon, Until: noon.Add(time.Hour)}, {Since: noon.Add(2 * time.Hour)}}) {
+		t.Errorf("held: %+v, %v", held, err)
 	}
 }
 

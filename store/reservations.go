@@ -39,3 +39,17 @@ func (tx *Tx) EndReservation(ctx context.Context, machineID, userID int64, at ti
 	return tx.change(ctx, `UPDATE reservations SET ended_at = ?
 		WHERE machine_id = ? AND user_id = ? AND ended_at IS NULL`, millis(at), machineID, userID)
 }
+
+// Held is a time in which a user held a machine.
+type Held struct {
+	Since time.Time
+	Until time.Time // zero: it has not ended
+}
+
+// Held returns when a user held a machine, the oldest first: now, and formerly.
+func (tx *Tx) Held(ctx context.Context, machineID, userID int64) ([]Held, error) {
+	return all(ctx, tx, func(r row) (h Held, err error) {
+		return h, r.Scan(moment{&h.Since}, optionalTime{&h.Until})
+	}, `SELECT started_at, ended_at FROM reservations WHERE machine_id = ? AND user_id = ? ORDER BY started_at, id`,
+		machineID, userID)
+}

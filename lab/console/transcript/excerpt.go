@@ -41,41 +41,53 @@ func (w Window) Both(other Window) Window {
 // It has in memory a few words for each segment, and what was not on disk yet.
 // Segments that are dropped while it is read are passed over.
 type Excerpt struct {
-	log      *Log
+	snapshot
 	segments []segment // what is on disk, the oldest first
-	onDisk   place     // where that ends
-	rest     batch     // what comes after it
 	spans    []span    // what may be read, in its order
+}
+
+// snapshot is where a log has come to.
+type snapshot struct {
+	log    *Log
+	onDisk place // where the files end
+	rest   batch // what comes behind them
 }
 
 // span is a part of a log.
 type span struct{ from, to Position }
 
-// Excerpt returns what the log has now of what was printed in any of these
-// windows; nothing where there are none. It reads the index of as much of the
-// log as the windows reach back, but none of the log itself.
-func (l *Log) Excerpt(windows ...Window) (*Excerpt, error) {
-	e := l.snapshot()
+// Snapshot is what a log has at one moment. Who is to find out what somebody
+// may read takes it before: what is printed meanwhile is not in it.
+type Snapshot struct{ snapshot }
+
+// Snapshot returns what the log has now. It does not wait for the disk.
+func (l *Log) Snapshot() Snapshot { return Snapshot{l.snapshot()} }
+
+// Excerpt returns what of it was printed in any of these windows; nothing where
+// there are none. It reads the index of as much of the log as the windows reach
+// back, but none of the log itself.
+func (s Snapshot) Excerpt(windows ...Window) (*Excerpt, error) {
+	e := &Excerpt{snapshot: s.snapshot}
 	if err := e.locate(windows); err != nil {
 		return nil, fmt.Errorf("read console log: %w", err)
 	}
 	return e, nil
 }
 
-// snapshot returns an Excerpt that has yet to be located. It does not wait for
-// the disk.
-func (l *Log) snapshot() *Excerpt {
+func (l *Log) snapshot() snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := &Excerpt{log: l, onDisk: l.end}
+	s := snapshot{log: l, onDisk: l.end}
 	for _, b := range []batch{l.writing, l.pending} {
 		for _, c := range b.came {
-			e.rest.came = append(e.rest.came, record{c.at, c.offset + int64(len(e.rest.bytes))})
+			s.rest.came = append(s.rest.came, record{c.at, c.offset + int64(len(s.rest.bytes))})
 		}
-		e.rest.bytes = append(e.rest.bytes, b.bytes...)
+		s.rest.bytes = append(s.rest.bytes, b.bytes...)
 	}
-	return e
+	return s
 }
+
+func (s snapshot) end() Position { return s.onDisk.position() + Position(len(s.rest.bytes)) }
 
 // locate finds the files, and what in them is within the windows.
 func (e *Excerpt) locate(windows []Window) (err error) {
@@ -112,10 +124,8 @@ func (e *Excerpt) End() Position {
 	if n := len(e.spans); n > 0 {
 		return e.spans[n-1].to
 	}
-	return e.logEnd()
+	return e.snapshot.end()
 }
-
-func (e *Excerpt) logEnd() Position { return e.onDisk.position() + Position(len(e.rest.bytes)) }
 
 // PositionAt returns the position of the first byte that was certainly printed
 // at that time or later; End where there is none. It reads the index only.

@@ -100,7 +100,7 @@ func (r *tape) play(program []byte) {
 
 func (r *tape) excerpt(windows ...Window) *Excerpt {
 	r.t.Helper()
-	e, err := r.log().Excerpt(windows...)
+	e, err := r.log().Snapshot().Excerpt(windows...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -485,7 +485,7 @@ func bigLog(b *testing.B) *Excerpt {
 		}
 		l.Flush()
 	}
-	e, err := l.Excerpt(Window{})
+	e, err := l.Snapshot().Excerpt(Window{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -524,7 +524,7 @@ func BenchmarkPageAtTheEndOf64MiB(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				e, err := whole.log.Excerpt(window)
+				e, err := whole.log.Snapshot().Excerpt(window)
 				if err != nil {
 					b.Fatal(err)
 				}

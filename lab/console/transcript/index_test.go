@@ -74,7 +74,7 @@ func TestIndexSaysWhatIsWithinAWindow(t *testing.T) {
 		if test.until != none {
 			w.Until = time.Unix(test.until, 0)
 		}
-		e, err := segmentOf100(t, test.index).Excerpt(w)
+		e, err := segmentOf100(t, test.index).Snapshot().Excerpt(w)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,13 +97,13 @@ func TestHalfASecondAcrossABoundIsLeftOut(t *testing.T) {
 		{2000, 3499, nil},
 		{2000, 3500, []span{{20, 100}}},
 	} {
-		e, err := segmentOf100(t, index).Excerpt(Window{time.UnixMilli(test.since), time.UnixMilli(test.until)})
+		e, err := segmentOf100(t, index).Snapshot().Excerpt(Window{time.UnixMilli(test.since), time.UnixMilli(test.until)})
 		if err != nil || !slices.Equal(e.spans, test.want) {
 			t.Errorf("from %d to %d: %v, %v", test.since, test.until, e.spans, err)
 		}
 	}
 	// Half a millisecond counts as well.
-	e, err := segmentOf100(t, index).Excerpt(Window{Since: time.UnixMilli(1000).Add(time.Nanosecond)})
+	e, err := segmentOf100(t, index).Snapshot().Excerpt(Window{Since: time.UnixMilli(1000).Add(time.Nanosecond)})
 	if err != nil || !slices.Equal(e.spans, []span{{10, 100}}) {
 		t.Errorf("a nanosecond later: %v, %v", e.spans, err)
 	}
@@ -118,7 +118,7 @@ func FuzzIndex(f *testing.F) {
 	f.Fuzz(func(t *testing.T, index []byte, since, until, offset int64) {
 		const size = 100
 		window := Window{time.UnixMilli(since), time.UnixMilli(until)}
-		e, err := segmentOf100(t, index).Excerpt(window)
+		e, err := segmentOf100(t, index).Snapshot().Excerpt(window)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func FuzzIndex(f *testing.F) {
 		// Whatever the rest of the index is: what a later record says is from before is never shown.
 		if older := window.Since.UnixMilli() - 1; older < since {
 			before := appendRecord(slices.Clone(index[:len(index)/recordSize*recordSize]), older, size)
-			if e, err := segmentOf100(t, before).Excerpt(Window{Since: window.Since}); err != nil || len(e.spans) > 0 {
+			if e, err := segmentOf100(t, before).Snapshot().Excerpt(Window{Since: window.Since}); err != nil || len(e.spans) > 0 {
 				t.Fatalf("with a record from before: %v, %v", e.spans, err)
 			}
 		}

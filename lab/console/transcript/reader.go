@@ -26,7 +26,9 @@ type Reader struct {
 
 // Read prepares to read what the log has now. It does not wait for the disk;
 // the Reader does.
-func (l *Log) Read(from From) *Reader { return &Reader{excerpt: l.snapshot(), from: from} }
+func (l *Log) Read(from From) *Reader {
+	return &Reader{excerpt: &Excerpt{snapshot: l.snapshot()}, from: from}
+}
 
 // Reader reads the excerpt from a position on.
 func (e *Excerpt) Reader(from Position) *Reader {

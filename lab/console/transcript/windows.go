@@ -10,13 +10,13 @@ import (
 // within returns what was printed in any of these windows, in its order.
 func (e *Excerpt) within(windows []Window) ([]span, error) {
 	if slices.Contains(windows, Window{}) {
-		if begin := e.begin(); begin < e.logEnd() {
-			return []span{{begin, e.logEnd()}}, nil
+		if begin := e.begin(); begin < e.snapshot.end() {
+			return []span{{begin, e.snapshot.end()}}, nil
 		}
 		return nil, nil
 	}
 	s := newSifter(windows)
-	s.enter(e.logEnd())
+	s.enter(e.snapshot.end())
 	disk := e.onDisk.position()
 	for _, c := range slices.Backward(e.rest.came) {
 		s.add(c.at, disk+Position(c.offset))
