@@ -24,13 +24,38 @@ const (
 	eventLogMax     = 4096
 )
 
+// What an [Inventory] is made of, under names for faces, which know no BMCs.
+type (
+	// DeviceInfo is who the BMC is.
+	DeviceInfo = ipmi.DeviceInfo
+	// FRU is what the machine is.
+	FRU = ipmi.FRU
+	// Sensor is a sensor and what it says.
+	Sensor = ipmi.Sensor
+	// Thresholds are the bounds of a sensor's normal values.
+	Thresholds = ipmi.Thresholds
+	// SensorStatus is how bad a reading or an event is.
+	SensorStatus = ipmi.SensorStatus
+	// SELEntry is an entry of the event log.
+	SELEntry = ipmi.SELEntry
+)
+
+// How a sensor's reading, or an event, is to be taken.
+const (
+	SensorOK          = ipmi.SensorOK
+	SensorWarning     = ipmi.SensorWarning
+	SensorCritical    = ipmi.SensorCritical
+	SensorFatal       = ipmi.SensorFatal
+	SensorUnavailable = ipmi.SensorUnavailable
+)
+
 // Inventory is what a machine's BMC says of it: what it is, what it is made of,
 // how it is, and what happened to it. A BMC may lack any part.
 type Inventory struct {
-	Device  Reading[ipmi.DeviceInfo]
-	FRU     Reading[ipmi.FRU]
-	Sensors Reading[[]ipmi.Sensor]
-	Events  Reading[[]ipmi.SELEntry] // the newest 100, newest first
+	Device  Reading[DeviceInfo]
+	FRU     Reading[FRU]
+	Sensors Reading[[]Sensor]
+	Events  Reading[[]SELEntry] // the newest 100, newest first
 }
 
 // Reading is one part of an [Inventory]. Value is shared with others who ask,
@@ -72,9 +97,9 @@ func (l *Lab) Inventory(ctx context.Context, _ Actor, name string, parts ...Inve
 // EventLog asks a machine's BMC for the newest entries of its event log, last
 // at most, from 1 to 4096: more than the Inventory has. Whoever may log in may
 // ask. It blocks like Inventory.
-func (l *Lab) EventLog(ctx context.Context, actor Actor, name string, last int) (Reading[[]ipmi.SELEntry], error) {
+func (l *Lab) EventLog(ctx context.Context, actor Actor, name string, last int) (Reading[[]SELEntry], error) {
 	if last < 1 || last > eventLogMax {
-		return Reading[[]ipmi.SELEntry]{}, fail(Invalid, "event log of %s: the last %d entries were asked for; it can be 1 to %d", name, last, eventLogMax)
+		return Reading[[]SELEntry]{}, fail(Invalid, "event log of %s: the last %d entries were asked for; it can be 1 to %d", name, last, eventLogMax)
 	}
 	if last <= inventoryEvents {
 		inventory, err := l.Inventory(ctx, actor, name, InventoryEvents)
@@ -82,12 +107,12 @@ func (l *Lab) EventLog(ctx context.Context, actor Actor, name string, last int) 
 		events.Value = events.Value[:min(last, len(events.Value))]
 		return events, err
 	}
-	var events Reading[[]ipmi.SELEntry]
+	var events Reading[[]SELEntry]
 	err := l.readInventory(ctx, name, func(ctx context.Context, a *attachment) error {
 		if err := a.known.nameSensors(ctx, a.bmc, l.now); err != nil {
 			return err
 		}
-		return refresh(&events, l.now, 0, func() ([]ipmi.SELEntry, error) { return a.bmc.SEL(ctx, last) })
+		return refresh(&events, l.now, 0, func() ([]SELEntry, error) { return a.bmc.SEL(ctx, last) })
 	})
 	return events, wrap(err, "event log of %s", name)
 }
@@ -131,19 +156,19 @@ func (i *inventory) refresh(ctx context.Context, bmc BMC, now func() time.Time, 
 		refresh func() error
 	}{
 		{InventoryDevice, func() error {
-			return refresh(&i.Device, now, hardwareKept, func() (ipmi.DeviceInfo, error) { return bmc.DeviceInfo(ctx) })
+			return refresh(&i.Device, now, hardwareKept, func() (DeviceInfo, error) { return bmc.DeviceInfo(ctx) })
 		}},
 		{InventoryFRU, func() error {
-			return refresh(&i.FRU, now, hardwareKept, func() (ipmi.FRU, error) { return bmc.FRU(ctx) })
+			return refresh(&i.FRU, now, hardwareKept, func() (FRU, error) { return bmc.FRU(ctx) })
 		}},
 		{InventorySensors, func() error {
-			return refresh(&i.Sensors, now, readingsKept, func() ([]ipmi.Sensor, error) { return bmc.Sensors(ctx) })
+			return refresh(&i.Sensors, now, readingsKept, func() ([]Sensor, error) { return bmc.Sensors(ctx) })
 		}},
 		{InventoryEvents, func() error {
 			if err := i.nameSensors(ctx, bmc, now); err != nil {
 				return err
 			}
-			return refresh(&i.Events, now, readingsKept, func() ([]ipmi.SELEntry, error) { return bmc.SEL(ctx, inventoryEvents) })
+			return refresh(&i.Events, now, readingsKept, func() ([]SELEntry, error) { return bmc.SEL(ctx, inventoryEvents) })
 		}},
 	} {
 		if !wanted(part.name) {
@@ -162,7 +187,7 @@ func (i *inventory) nameSensors(ctx context.Context, bmc BMC, now func() time.Ti
 	if !i.Sensors.At.IsZero() {
 		return nil
 	}
-	return refresh(&i.Sensors, now, readingsKept, func() ([]ipmi.Sensor, error) { return bmc.Sensors(ctx) })
+	return refresh(&i.Sensors, now, readingsKept, func() ([]Sensor, error) { return bmc.Sensors(ctx) })
 }
 
 // refresh asks for a part that is older than keep. What the BMC refuses, or

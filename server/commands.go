@@ -25,6 +25,9 @@ type commands struct {
 	Power    powerCommand    `cmd:"" help:"Turn a machine on or off, reset it, or ask its BMC for its power state."`
 	Boot     bootCommand     `cmd:"" help:"Say what a machine starts from next. power on, reset or cycle then starts it."`
 	Identify identifyCommand `cmd:"" help:"Turn on the light of a machine for 15 s, to find it in its rack."`
+	Sensors  sensorsCommand  `cmd:"" help:"What the sensors of a machine say: temperatures, fans, power supplies."`
+	SEL      selCommand      `cmd:"" name:"sel" help:"The system event log of a machine, newest entry last."`
+	FRU      fruCommand      `cmd:"" name:"fru" help:"What a machine is: manufacturer, model, serial numbers, and its BMC."`
 	Whoami   whoamiCommand   `cmd:"" help:"Who you are to this server."`
 	Help     helpCommand     `cmd:"" help:"This list."`
 }

@@ -177,6 +177,7 @@ type fakeBMC struct {
 	sensors []ipmi.Sensor
 	events  []ipmi.SELEntry
 	fru     ipmi.FRU
+	lacks   error // what Sensors answers
 }
 
 func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error)   { return ipmi.PowerOn, b.err }
@@ -190,7 +191,9 @@ func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptio
 func (b *fakeBMC) DeviceInfo(context.Context) (ipmi.DeviceInfo, error) {
 	return ipmi.DeviceInfo{}, b.err
 }
-func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error)    { return b.sensors, b.err }
+func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error) {
+	return b.sensors, errors.Join(b.err, b.lacks)
+}
 func (b *fakeBMC) SEL(context.Context, int) ([]ipmi.SELEntry, error) { return b.events, b.err }
 func (b *fakeBMC) FRU(context.Context) (ipmi.FRU, error)             { return b.fru, b.err }
 
