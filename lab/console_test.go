@@ -151,7 +151,7 @@ func TestConsoleInUseElsewhereIsTakenWhenSomebodySaysSo(t *testing.T) {
 	f.must(seat.Take(t.Context()))
 	f.print(<-bmc.opened, "taken")
 	f.seen(seat, "taken")
-	f.happened("web-01", lab.EventConsoleTaken, "from another program: console in use")
+	f.happened("web-01", lab.EventConsoleTaken, "from another program: root from 10.0.0.9:40000")
 }
 
 func TestConsoleTakenFromSomebodyIsToldAndKept(t *testing.T) {

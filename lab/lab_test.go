@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -260,7 +261,9 @@ func (b *fakeBMC) OpenSOL(_ context.Context, takeOver bool) (io.ReadWriteCloser,
 		return nil, b.err
 	}
 	if b.inUse && !takeOver {
-		return nil, &ipmi.Error{Op: "open console", Addr: "10.0.0.1:623", Err: ipmi.ErrSOLActive}
+		return nil, &ipmi.Error{Op: "open console", Addr: "10.0.0.1:623", Err: &ipmi.SOLActiveError{
+			Holder: ipmi.Holder{User: "root", Addr: netip.MustParseAddrPort("10.0.0.9:40000")},
+		}}
 	}
 	b.inUse = false
 	ours, theirs := net.Pipe()
