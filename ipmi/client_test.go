@@ -3,6 +3,7 @@ package ipmi_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"reflect"
 	"strings"
@@ -58,16 +59,61 @@ func TestLightOfTheMachine(t *testing.T) {
 }
 
 func TestBootDeviceReachesTheMachine(t *testing.T) {
-	hw := &machine{}
-	c := connect(t, ipmi.Config{Addr: onLoopback(t, sim.New(user, password, hw))})
-	for _, dev := range []ipmi.BootDevice{ipmi.BootPXE, ipmi.BootDisk, ipmi.BootCDROM, ipmi.BootBIOS, ipmi.BootNone} {
-		if err := c.SetBootDevice(t.Context(), dev, ipmi.BootOptions{EFI: dev == ipmi.BootPXE, Persistent: dev == ipmi.BootDisk}); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		hw := &machine{}
+		_, c := onWire(t, hw)
+		var want []string
+		for _, dev := range []ipmi.BootDevice{ipmi.BootPXE, ipmi.BootDisk, ipmi.BootCDROM, ipmi.BootBIOS, ipmi.BootNone} {
+			for _, opt := range []ipmi.BootOptions{{}, {EFI: true}, {Persistent: true}, {EFI: true, Persistent: true}} {
+				if err := c.SetBootDevice(t.Context(), dev, opt); err != nil {
+					t.Fatal(err)
+				}
+				e := "boot " + dev.String()
+				if opt.Persistent {
+					e += " persistent"
+				}
+				if opt.EFI {
+					e += " efi"
+				}
+				want = append(want, e)
+			}
 		}
+		if got := hw.did(); !reflect.DeepEqual(got, want) {
+			t.Errorf("the machine saw %v, want %v", got, want)
+		}
+	})
+}
+
+func TestBMCOverIPv6(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "[::1]:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	want := []string{"boot pxe efi", "boot disk persistent", "boot cdrom", "boot bios", "boot none"}
-	if got := hw.did(); !reflect.DeepEqual(got, want) {
-		t.Errorf("the machine saw %v, want %v", got, want)
+	hw := &machine{}
+	start(t, sim.New(user, password, hw), conn)
+	addr := conn.LocalAddr().String() // [::1]:port
+	c := connect(t, ipmi.Config{Addr: addr})
+	if err := c.SetPower(t.Context(), ipmi.PowerUp); err != nil {
+		t.Fatal(err)
+	}
+	sol := openSOL(t, c)
+	hw.print([]byte("login: "))
+	got := make([]byte, 7)
+	if _, err := io.ReadFull(sol, got); err != nil || string(got) != "login: " {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if _, err := sol.Write([]byte("root")); err != nil || hw.wasTyped() != "root" {
+		t.Errorf("typed %q, %v", hw.wasTyped(), err)
+	}
+	// The interface of a link-local address goes with it.
+	iface, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	scoped := connect(t, ipmi.Config{Addr: net.JoinHostPort("::1%"+iface.Name, port)})
+	if _, err := scoped.Power(t.Context()); err != nil {
+		t.Errorf("an address with its interface: %v", err)
 	}
 }
 
@@ -142,6 +188,11 @@ func TestAddressesGetPort623(t *testing.T) {
 		"fd00::7":       "[fd00::7]:623",
 		"[fd00::7]":     "[fd00::7]:623",
 		"[fd00::7]:9":   "[fd00::7]:9",
+		"::1":           "[::1]:623",
+		"[::1]":         "[::1]:623",
+		"[::1]:9001":    "[::1]:9001",
+		"fe80::1%eth0":  "[fe80::1%eth0]:623",
+		"[fe80::1%2]:9": "[fe80::1%2]:9",
 	} {
 		var got string
 		c := ipmi.NewClient(ipmi.Config{Addr: addr, Dial: func(_ context.Context, addr string) (net.Conn, error) {

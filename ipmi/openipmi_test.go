@@ -158,6 +158,22 @@ func TestOpenIPMI(t *testing.T) {
 		}
 	})
 
+	// ipmi_sim tells the machine nothing of the way of booting.
+	t.Run("boot device as a PC of old", func(t *testing.T) {
+		for dev, want := range map[ipmi.BootDevice]string{
+			ipmi.BootPXE: "boot pxe", ipmi.BootDisk: "boot default", ipmi.BootCDROM: "boot cdrom",
+			ipmi.BootBIOS: "boot bios", ipmi.BootNone: "boot none",
+		} {
+			if err := c.SetBootDevice(t.Context(), dev, ipmi.BootOptions{}); err != nil {
+				t.Errorf("%v: %v", dev, err)
+				continue
+			}
+			if got := o.set(t); got[len(got)-1] != want {
+				t.Errorf("%v: the machine was told %q", dev, got[len(got)-1])
+			}
+		}
+	})
+
 	t.Run("an operator is enough", func(t *testing.T) {
 		if err := o.client(t, "operator").SetPower(t.Context(), ipmi.PowerDown); err != nil {
 			t.Error(err)
