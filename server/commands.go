@@ -17,8 +17,10 @@ import (
 
 // commands is what `ssh HOST <command>` understands.
 type commands struct {
-	Console  consoleCommand  `cmd:"" help:"The serial console of a machine on this terminal (ssh -t). ~. at the start of a line leaves it, ~? lists more."`
-	Log      logCommand      `cmd:"" help:"What a machine has printed on its console, as it came."`
+	Console  consoleCommand  `cmd:"" help:"The serial console of a machine on this terminal (ssh -t). ~. at the start of a line leaves it, ~h lists more: BREAK, power, who is here."`
+	Who      whoCommand      `cmd:"" help:"Who is at the console of a machine, and who types."`
+	Log      logCommand      `cmd:"" help:"What a machine has printed on its console while it was yours: to search, to cut, to keep."`
+	Replay   replayCommand   `cmd:"" help:"What a machine has printed, on this terminal, in the time that it took."`
 	List     listCommand     `cmd:"" help:"All machines."`
 	Reserve  reserveCommand  `cmd:"" help:"Take a machine that nobody holds."`
 	Release  releaseCommand  `cmd:"" help:"Give a machine back."`
@@ -66,6 +68,11 @@ func (s *Server) command(ctx context.Context, actor lab.Actor, sess ssh.Session,
 		return &lab.Error{Code: lab.Invalid, Message: printable(err.Error()) + "; `help` lists the commands", Err: err}
 	}
 	return parsed.Run(in)
+}
+
+// note says something on a line of its own.
+func (in *invocation) note(text string) {
+	_, _ = fmt.Fprintf(in.notes, "[%s]\n", text)
 }
 
 type helpCommand struct{}
@@ -193,11 +200,7 @@ func (c powerCommand) Run(in *invocation) error {
 		if err := in.lab.SetPower(in.ctx, in.actor, c.Name, lab.PowerAction(c.Action)); err != nil {
 			return err
 		}
-		sentence := c.Name + ": power " + c.Action + " done"
-		if c.Action == string(lab.Shutdown) {
-			sentence = c.Name + ": told to shut down; `power " + c.Name + " status` says when it has"
-		}
-		return in.print(c.JSON, map[string]string{"name": c.Name, "action": c.Action}, sentence)
+		return in.print(c.JSON, map[string]string{"name": c.Name, "action": c.Action}, powerDone(c.Name, lab.PowerAction(c.Action)))
 	}
 	power, err := in.lab.PowerOf(in.ctx, in.actor, c.Name)
 	if power.State == "" {
@@ -205,6 +208,14 @@ func (c powerCommand) Run(in *invocation) error {
 	}
 	answer := map[string]string{"name": c.Name, "power": string(power.State)}
 	return errors.Join(err, in.print(c.JSON, answer, string(power.State)))
+}
+
+// powerDone says that a BMC has taken an order.
+func powerDone(name string, action lab.PowerAction) string {
+	if action == lab.Shutdown {
+		return name + ": told to shut down; `power " + name + " status` says when it has"
+	}
+	return name + ": power " + string(action) + " done"
 }
 
 type bootCommand struct {

@@ -13,52 +13,77 @@ import (
 type consoleCommand struct {
 	Name   string `arg:"" help:"Name of the machine."`
 	Replay *int   `placeholder:"N" help:"First the last N lines that it printed. Left out: the last 64 KiB."`
-	Watch  bool   `help:"Only watch: what you type does not reach the machine."`
+	Watch  bool   `xor:"take,break" help:"Only watch: what you type does not reach the machine."`
+	Take   bool   `xor:"take" help:"Take the keyboard from who types, and the console from another program that has it."`
+	Break  bool   `xor:"break" help:"First send BREAK. Then the end of the input ends the console: console NAME --break </dev/null sends it and is done."`
 }
 
 // Run moves bytes between a person and a machine until one of them leaves.
 // The machine's go to standard output as they are; what we have to say goes to
 // standard error.
 //
-// The end of the input does not end the console: `console NAME </dev/null`
-// watches.
+// The end of the input does not end the console, but with --break: `console
+// NAME </dev/null` watches. A BREAK that was asked for so and cannot be sent
+// ends it, with the error.
 func (c consoleCommand) Run(in *invocation) error {
-	viewer, err := c.join(in)
+	seat, err := c.join(in)
 	if err != nil {
 		return err
 	}
-	defer viewer.Close()
-	if !c.Watch {
-		viewer.Ask()
+	defer seat.Close()
+	s := newScreen(in)
+	k := newKeyboard(in, seat, s, c.Name, c.Watch)
+	knows, err := c.sitDown(in.ctx, k)
+	if err != nil {
+		return err
 	}
-	ctx, leave := context.WithCancel(in.ctx)
-	defer leave()
+	ctx, leave := context.WithCancelCause(in.ctx)
+	defer leave(nil)
 	go func() { // ends with the session's input; nobody waits for a person who does not type
-		if errors.Is(c.typeInto(ctx, in, viewer), errLeft) {
-			leave()
+		if err := c.typing(ctx, k); err != nil {
+			leave(err)
 		}
 	}()
+	breaks := make(chan bool)
+	go func() { // ends when breaks is closed, here below
+		for range breaks {
+			_ = k.sendBreak(ctx)
+		}
+	}()
+	in.sess.Break(breaks) // ~B of OpenSSH
+	defer func() {
+		leave(nil)         // or it could wait for one that is being sent
+		in.sess.Break(nil) // returns when nothing can be sent to breaks any more
+		close(breaks)
+	}()
 	for {
-		out, err := viewer.Next(ctx)
+		out, err := seat.Next(ctx)
 		switch {
 		case errors.Is(err, io.EOF):
 			return &lab.Error{Code: lab.Denied, Message: "you hold " + c.Name + " no more"}
-		case err != nil && in.ctx.Err() == nil:
-			_, err := fmt.Fprintf(in.notes, "\n[left the console of %s]\n", c.Name)
-			return err
-		case err != nil:
+		case err != nil && in.ctx.Err() != nil:
 			return nil // the session ends, and says why
+		case err != nil && errors.Is(context.Cause(ctx), errLeft):
+			s.note("left the console of " + c.Name)
+			return nil
+		case err != nil:
+			return context.Cause(ctx)
 		}
 		if out.Status != nil {
-			in.note(statusText(c.Name, *out.Status))
+			k.inUse.Store(out.Status.InUse)
+			s.note(statusText(c.Name, *out.Status))
 		}
 		for _, notice := range out.Notices {
-			in.note(notice.String())
+			if notice.Kind == console.Yours && knows {
+				knows = false
+				continue
+			}
+			s.note(noticeText(notice))
 		}
 		if out.Skipped > 0 {
-			in.note(fmt.Sprintf("%d bytes were too fast for this connection", out.Skipped))
+			s.note(fmt.Sprintf("%d bytes were too fast for this connection", out.Skipped))
 		}
-		if _, err := in.sess.Write(out.Data); err != nil {
+		if _, err := s.Write(out.Data); err != nil {
 			return nil // the client has gone
 		}
 	}
@@ -71,17 +96,48 @@ func (c consoleCommand) join(in *invocation) (*lab.Seat, error) {
 	return in.lab.OpenConsole(in.ctx, in.actor, c.Name)
 }
 
-func (in *invocation) note(text string) {
-	_, _ = fmt.Fprintf(in.notes, "[%s]\n", text)
+// sitDown gets a person the keyboard, where they want it and can have it, and
+// tells them who else is here. It reports whether they have it as a matter of
+// course, and need not be told.
+func (c consoleCommand) sitDown(ctx context.Context, k *keyboard) (asAlways bool, err error) {
+	if guests := k.seat.Guests(); len(guests) > 1 {
+		_ = k.who(ctx)
+	}
+	switch {
+	case c.Take:
+		return false, k.seat.Take(ctx)
+	case c.Watch:
+	case k.seat.Ask() == console.Writing:
+		return true, nil
+	default:
+		k.asked()
+	}
+	return false, nil
+}
+
+// typing heeds what a person types, until they leave. It returns nil where
+// they type no more and stay.
+func (c consoleCommand) typing(ctx context.Context, k *keyboard) error {
+	if c.Break {
+		if err := k.seat.SendBreak(ctx); err != nil {
+			return err
+		}
+		k.screen.note("BREAK sent")
+	}
+	err := k.read(ctx)
+	if errors.Is(err, errLeft) || errors.Is(err, io.EOF) && c.Break {
+		return errLeft
+	}
+	return nil
 }
 
 func statusText(name string, s console.Status) string {
 	switch s.State {
 	case console.Connected:
-		return "console of " + name + "; ~. at the start of a line leaves it, ~? helps"
+		return "console of " + name + "; ~. at the start of a line leaves it, ~h lists more"
 	case console.Lost:
 		if s.InUse {
-			return fmt.Sprintf("console of %s: %v, or leave and come again here to take it over", name, s.Err)
+			return fmt.Sprintf("console of %s is in use: %s; ~t takes it", name, lab.ConsoleHolder(s.Err))
 		}
 		return fmt.Sprintf("console of %s lost: %v; trying again", name, s.Err)
 	case console.Connecting:
@@ -91,95 +147,14 @@ func statusText(name string, s console.Status) string {
 	return "console of " + name + " closed"
 }
 
-var errLeft = errors.New("left the console")
-
-// typeInto gives what a person types to the machine until they leave. Of one
-// who only watches, it heeds the escapes.
-func (c consoleCommand) typeInto(ctx context.Context, in *invocation, viewer *lab.Seat) error {
-	escapes := escapes{lineStart: true}
-	buffer := make([]byte, 4<<10)
-	told := false
-	for {
-		n, err := in.sess.Read(buffer)
-		for typed := buffer[:n]; len(typed) > 0; {
-			var keys []byte
-			var found order
-			keys, found, typed = escapes.next(typed)
-			switch {
-			case len(keys) == 0:
-			case c.Watch && !told:
-				told = true
-				in.note("you only watch: what you type does not reach the machine")
-			case !c.Watch:
-				var occupied *console.OccupiedError
-				if err := viewer.Send(ctx, keys); errors.Is(err, console.ErrNotConnected) {
-					in.note("not connected: what you typed is lost")
-				} else if errors.As(err, &occupied) {
-					in.note(err.Error() + ": what you typed is lost")
-				} else if err != nil {
-					return err
-				}
-			}
-			switch found {
-			case leaveConsole:
-				return errLeft
-			case helpConsole:
-				_, _ = io.WriteString(in.notes, escapeHelp)
-			case noOrder:
-			}
-		}
-		if err != nil {
-			return err
-		}
+// noticeText is a notice, and what can be done about it.
+func noticeText(n console.Notice) string {
+	switch n.Kind {
+	case console.Asked:
+		return n.String() + "; ~g gives them the keyboard"
+	case console.Took:
+		return n.String() + "; ~a asks for it, ~t takes it back"
+	case console.Joined, console.Left, console.Writes, console.Yours, console.Refused:
 	}
-}
-
-const escapeHelp = `
-Escapes, at the start of a line:
-  ~.   leave
-  ~~   the character ~
-  ~?   this list
-(An ssh client with a terminal has ~. too, and takes it first. It leaves as well.)
-`
-
-// order is what a person asks of us, not of the machine.
-type order int
-
-const (
-	noOrder order = iota
-	leaveConsole
-	helpConsole
-)
-
-// escapes finds orders in what a person types: `~` at the start of a line, and
-// the key after it (as cu, rlogin and ssh have it).
-type escapes struct {
-	lineStart bool // the next key is the first of a line
-	tilde     bool // it was `~`, and is kept back
-}
-
-// next returns what is meant for the machine up to the next order, the order,
-// and what was typed after it.
-func (e *escapes) next(typed []byte) (keys []byte, found order, rest []byte) {
-	keys = make([]byte, 0, len(typed)+1)
-	for i, key := range typed {
-		if e.tilde {
-			e.tilde = false
-			switch key {
-			case '.':
-				return keys, leaveConsole, typed[i+1:]
-			case '?':
-				return keys, helpConsole, typed[i+1:]
-			case '~':
-			default:
-				keys = append(keys, '~')
-			}
-		} else if e.lineStart && key == '~' {
-			e.tilde = true
-			continue
-		}
-		keys = append(keys, key)
-		e.lineStart = key == '\r' || key == '\n'
-	}
-	return keys, noOrder, nil
+	return n.String()
 }
