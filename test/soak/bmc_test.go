@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type controller struct {
 
 	restarting sync.Mutex
 	board      *sim.BMC
+	power      *cord
 	stop       context.CancelFunc
 	served     chan error
 	restarts   int
@@ -32,7 +34,9 @@ type controller struct {
 func startController(t *testing.T, number int) *controller {
 	t.Helper()
 	c := &controller{t: t, machine: &machine{number: number, on: true}}
-	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
+	// At an address of its own: while it is away, nobody else can get its port.
+	host := net.IPv4(127, 2, byte(number/250), byte(number%250+1))
+	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp4", net.JoinHostPort(host.String(), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,8 +51,22 @@ func (c *controller) serve(conn net.PacketConn) {
 	board := sim.New(user, password, c.machine, sim.WithSOLTiming(50*time.Millisecond, time.Second))
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
+	c.power = &cord{PacketConn: conn}
 	c.board, c.stop, c.served = board, stop, served
-	go func() { served <- board.Serve(ctx, conn) }()
+	go func() { served <- board.Serve(ctx, c.power) }()
+}
+
+// cord is a BMC's connection to the network, and its power.
+type cord struct {
+	net.PacketConn
+	cut atomic.Bool
+}
+
+func (c *cord) WriteTo(p []byte, addr net.Addr) (int, error) {
+	if c.cut.Load() {
+		return 0, net.ErrClosed
+	}
+	return c.PacketConn.WriteTo(p, addr)
 }
 
 // close stops answering and closes the socket.
@@ -59,10 +77,12 @@ func (c *controller) close() {
 	}
 }
 
-// restart is away for a while, or until ctx ends.
-func (c *controller) restart(ctx context.Context, away time.Duration) {
+// restart is away for a while, or until ctx ends. A BMC that crashes does not
+// say that its console ends.
+func (c *controller) restart(ctx context.Context, crash bool, away time.Duration) {
 	c.restarting.Lock()
 	defer c.restarting.Unlock()
+	c.power.cut.Store(crash)
 	c.close()
 	c.machine.forget()
 	c.restarts++
@@ -102,7 +122,7 @@ type connection struct {
 
 func connect(b store.BMC, to *controller) *connection {
 	return &connection{to: to, Client: ipmi.NewClient(ipmi.Config{
-		Addr: b.Address, Username: b.Username, Password: b.Password, Timeout: 3 * time.Second,
+		Addr: b.Address, Username: b.Username, Password: b.Password, Timeout: 2 * time.Second,
 	})}
 }
 
