@@ -24,12 +24,17 @@ type Seat struct {
 func (l *Lab) newConsole(m store.Machine, bmc BMC) *console.Console {
 	return console.New(console.Config{
 		Open: func(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
-			return l.openStream(ctx, m, bmc, takeOver)
+			stream, err := l.openStream(ctx, m, bmc, takeOver)
+			if err != nil {
+				return nil, err
+			}
+			return &guardedStream{ReadWriteCloser: stream, ctx: ctx, bmc: bmc}, nil
 		},
-		InUse:  func(err error) bool { return errors.Is(err, ipmi.ErrSOLActive) },
-		Insist: l.consolesInsist.Load,
-		Log:    l.consoleLog(m),
-		Now:    l.now,
+		InUse:   func(err error) bool { return errors.Is(err, ipmi.ErrSOLActive) },
+		Insist:  l.consolesInsist.Load,
+		Log:     l.consoleLog(m),
+		Now:     l.now,
+		Printed: l.newPatternScanner(m.Name),
 	})
 }
 

@@ -66,11 +66,13 @@ func (l *Lab) publishAfter(ctx context.Context, last int64) (int64, error) {
 // from. Of many events of one kind, it may see only the last state.
 func (l *Lab) react(ctx context.Context, events []store.Event) {
 	var err error
-	attach := false
+	attach, patterns := false, false
 	for _, e := range events {
 		switch e.Kind {
 		case EventMachineAdded, EventMachineChanged, EventSiteChanged:
 			attach = true
+		case EventPatternAdded, EventPatternRemoved:
+			patterns = true
 		case EventReleased:
 			err = errors.Join(err, l.closeConsoles(ctx, e.Machine))
 		case EventProvisionEnded:
@@ -79,6 +81,9 @@ func (l *Lab) react(ctx context.Context, events []store.Event) {
 	}
 	if attach {
 		err = errors.Join(err, l.attachMachines(ctx))
+	}
+	if patterns {
+		err = errors.Join(err, l.loadPatterns(ctx))
 	}
 	if err != nil && ctx.Err() == nil {
 		l.log.Error("what happened has not had all its effects", "error", err)

@@ -64,6 +64,7 @@ type Lab struct {
 	consoleRoot    *os.Root
 	consoleLogs    *transcript.Folder
 	consolesInsist atomic.Bool // see Site
+	patterns       patterns
 
 	bus      Bus
 	wakeFeed chan struct{}
@@ -109,6 +110,7 @@ func New(cfg Config) (*Lab, error) {
 		claim:     claim{limit: rate.NewLimiter(rate.Every(claimEvery), claimBurst)},
 
 		consoleRoot: consoleRoot,
+		patterns:    patterns{found: make(chan foundPattern, foundDepth)},
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -145,9 +147,16 @@ func (l *Lab) Run(ctx context.Context) error {
 	l.watchers, l.watcherCtx = group, groupCtx
 	l.mu.Unlock()
 
+	if err := l.loadPatterns(ctx); err != nil {
+		return wrap(err, "start the lab")
+	}
 	if err := l.attachMachines(ctx); err != nil {
 		return wrap(err, "start the lab")
 	}
+	group.Go(func() error {
+		l.keepFound(groupCtx)
+		return nil
+	})
 	group.Go(func() error { return l.feed(groupCtx, last) })
 	group.Go(func() error { return l.housekeep(groupCtx) })
 	group.Go(func() error {
