@@ -21,7 +21,7 @@ const (
 	// foundBatch is how many are kept at once.
 	foundBatch = 64
 
-	// lastFound is how long what was found last may take to be kept.
+	// lastFound is how long what was found last may take to be kept when the lab ends.
 	lastFound = time.Second
 )
 
@@ -205,6 +205,9 @@ func (l *Lab) keepFound(ctx context.Context) {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFound)
 			defer cancel()
 			l.keepBatch(last, nil)
+			for len(l.patterns.found) > 0 && last.Err() == nil {
+				l.keepBatch(last, nil)
+			}
 			return
 		case first := <-l.patterns.found:
 			l.keepBatch(ctx, []foundPattern{first})

@@ -27,6 +27,7 @@ type cli struct {
 	Token   tokenCommand   `cmd:"" help:"Tokens for automation."`
 	Machine machineCommand `cmd:"" help:"Machines."`
 	Site    siteCommand    `cmd:"" help:"What is decided for all machines."`
+	Pattern patternCommand `cmd:"" help:"What is looked for in the output of consoles."`
 	Image   imageCommand   `cmd:"" help:"Kernels, initrds and bootloaders."`
 	Preseed preseedCommand `cmd:"" help:"Templates of the answers that installers are given."`
 	Version versionCommand `cmd:"" help:"Which release this is."`
