@@ -120,7 +120,8 @@ func leastRetry(cmd types.Command) time.Duration {
 	case types.CommandGetDeviceID, types.CommandGetChassisStatus, types.CommandGetSystemBootOptions,
 		types.CommandGetPayloadActivationStatus, types.CommandGetPayloadInstanceInfo, types.CommandGetSOLConfigParam,
 		types.CommandGetSessionInfo, types.CommandGetUsername,
-		types.CommandGetSDRRepoInfo, types.CommandGetSDR, types.CommandGetSensorReading,
+		types.CommandGetSDRRepoInfo, types.CommandGetSDR, types.CommandGetDeviceSDRInfo, types.CommandGetDeviceSDR,
+		types.CommandGetSensorReading, types.CommandGetSensorReadingFactors,
 		types.CommandGetSELInfo, types.CommandGetSELEntry,
 		types.CommandGetFRUInventoryAreaInfo, types.CommandReadFRUData:
 		return retryQuestion

@@ -15,6 +15,7 @@ type attachment struct {
 	bmc     BMC
 	console *console.Console
 	pollNow chan struct{} // holds one token while a poll is wanted at once
+	glance  chan struct{} // holds one token when somebody has begun to look at the machines
 	known   *inventory    // what the BMC said of the machine
 	stop    context.CancelFunc
 
@@ -95,7 +96,8 @@ func (l *Lab) attachLocked(m store.Machine, config store.BMC, bmc BMC) *attachme
 	ctx, stop := context.WithCancel(l.watcherCtx)
 	a := &attachment{
 		machine: m.Name, config: config, bmc: bmc, console: l.newConsole(m, bmc),
-		pollNow: make(chan struct{}, 1), known: newInventory(), stop: stop, power: Power{State: PowerUnknown},
+		pollNow: make(chan struct{}, 1), glance: make(chan struct{}, 1), known: newInventory(), stop: stop,
+		power: Power{State: PowerUnknown},
 	}
 	l.machines[m.ID] = a
 	l.watchers.Go(func() error { // ends with Run, or when the BMC was replaced

@@ -120,7 +120,10 @@ func (l *Lab) write(ctx context.Context, fn func(*store.Tx) error) error {
 
 // Subscribe begins a subscription to everything that happens. Whoever may log
 // in may see it; it must be closed.
-func (l *Lab) Subscribe() Subscription { return l.bus.Subscribe() }
+func (l *Lab) Subscribe() Subscription {
+	defer l.glance()
+	return l.bus.Subscribe()
+}
 
 // MachineEvents returns at most limit events of a machine, the newest first.
 func (l *Lab) MachineEvents(ctx context.Context, actor Actor, name string, limit int) (events []store.Event, err error) {

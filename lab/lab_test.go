@@ -275,4 +275,14 @@ func (b *fakeBMC) OpenSOL(_ context.Context, takeOver bool) (io.ReadWriteCloser,
 	return ours, nil
 }
 
+// Retry ends the pause of a BMC that is left alone.
+func (b *fakeBMC) Retry() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var paused *ipmi.PausedError
+	if errors.As(b.err, &paused) {
+		b.err = nil
+	}
+}
+
 func (b *fakeBMC) Close(context.Context) error { return nil }

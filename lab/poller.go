@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 type poller struct {
 	places chan struct{}   // of all pollers: one for each poll that was begun just now
 	now    <-chan struct{} // tells of orders: the machine is about to change
+	glance <-chan struct{} // tells that somebody begins to look
 	ask    func(context.Context) (ipmi.PowerState, error)
 	seen   func(context.Context, ipmi.PowerState, error) (changed bool)
 	looked func() bool // whether somebody sees it
@@ -38,6 +40,7 @@ type poller struct {
 func (p *poller) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var last time.Time
 	for {
 		ordered := false
 		select {
@@ -46,11 +49,17 @@ func (p *poller) run(ctx context.Context) {
 		case <-timer.C:
 		case <-p.now:
 			ordered = true
+		case <-p.glance:
+			if wait, sooner := p.pace.hurry(time.Since(last)); sooner {
+				timer.Reset(wait)
+			}
+			continue
 		}
 		state, err := p.poll(ctx)
 		if ctx.Err() != nil {
 			return
 		}
+		last = time.Now()
 		changed := p.seen(ctx, state, err)
 		timer.Reset(p.pace.next(err, changed || ordered, p.looked()))
 	}
@@ -103,11 +112,23 @@ func (p *pollPace) next(err error, soon, looked bool) time.Duration {
 	return jittered(p.wait)
 }
 
+// hurry ends the long intervals of a machine that nobody looked at, that long
+// after the last poll, and returns when to poll again. It leaves alone those
+// that are polled often enough, and BMCs that fail.
+func (p *pollPace) hurry(since time.Duration) (wait time.Duration, sooner bool) {
+	if p.failing || p.wait <= p.every {
+		return 0, false
+	}
+	p.wait = p.every
+	return max(jittered(p.every)-since, rand.N(p.every/16+1)), true //nolint:gosec // spreads load, guards nothing
+}
+
 // watchPower polls a machine until ctx ends.
 func (l *Lab) watchPower(ctx context.Context, a *attachment) {
 	p := &poller{
 		places: l.polls,
 		now:    a.pollNow,
+		glance: a.glance,
 		ask:    a.bmc.Power,
 		seen: func(ctx context.Context, state ipmi.PowerState, err error) bool {
 			return l.powerSeen(ctx, a, state, err)
@@ -127,6 +148,19 @@ func (l *Lab) looksAt(a *attachment) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(a.seats) > 0 || a.let != nil
+}
+
+// glance has what is known of all machines made as fresh as somebody who looks
+// expects it.
+func (l *Lab) glance() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.machines {
+		select {
+		case a.glance <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // poll asks for a poll at once, because the machine was told something.

@@ -210,6 +210,58 @@ func TestOrderIsFollowedByPollsUntilTheMachineHasSettled(t *testing.T) {
 	})
 }
 
+func TestMachinesThatNobodyLookedAtAreAskedWhenSomebodyDoes(t *testing.T) {
+	silence := &ipmi.Error{Op: "chassis status", Addr: "10.0.0.1:623", Err: ipmi.ErrNoAnswer}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		asked := make(map[string]time.Time)
+		var mu sync.Mutex
+		glances := make(map[string]chan struct{})
+		for name, err := range map[string]error{"quiet": nil, "failing": silence} {
+			glance := make(chan struct{}, 1)
+			glances[name] = glance
+			p := poller{
+				places: make(chan struct{}, 1),
+				glance: glance,
+				ask: func(context.Context) (ipmi.PowerState, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					asked[name] = time.Now()
+					return ipmi.PowerOn, err
+				},
+				seen:   func(context.Context, ipmi.PowerState, error) bool { return false },
+				looked: func() bool { return false },
+				pace:   pollPace{every: 30 * time.Second},
+			}
+			all.Go(func() { p.run(ctx) })
+		}
+		ago := func(name string) time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			return time.Since(asked[name])
+		}
+		pass(20 * time.Minute)
+		// Until both are in the midst of their pause.
+		for ago("quiet") < time.Minute || ago("failing") < time.Minute || ago("failing") > 3*time.Minute {
+			pass(time.Second)
+		}
+		before := ago("failing")
+		for _, glance := range glances {
+			glance <- struct{}{}
+		}
+		pass(3 * time.Second)
+		if got := ago("quiet"); got > 3*time.Second {
+			t.Errorf("the last poll is %v old when somebody looks", got)
+		}
+		if got := ago("failing"); got != before+3*time.Second {
+			t.Errorf("a BMC that fails was asked because somebody looks, %v after %v", got, before)
+		}
+		cancel()
+		all.Wait()
+	})
+}
+
 func TestProblemDoesNotChangeWithThePause(t *testing.T) {
 	silence := fmt.Errorf("%w in 5s", ipmi.ErrNoAnswer)
 	told := func(err error) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"provisioner/ipmi"
 	"provisioner/ipmi/sim"
@@ -75,6 +76,26 @@ func TestBootDeviceOfAMachineWithoutUEFI(t *testing.T) {
 	f.must(f.SetBootDevice(t.Context(), f.admin, "old-01", lab.BootPXE, lab.BootOptions{Firmware: lab.FirmwareEFI}))
 	if got := bmc.orders(); !reflect.DeepEqual(got, []string{"boot pxe efi=false persistent=false", "boot pxe efi=true persistent=false"}) {
 		t.Errorf("the BMC was asked %q", got)
+	}
+}
+
+// A BMC that has failed is left alone for a while, but not when a person asks.
+func TestPersonIsAnsweredDuringThePauseOfABMC(t *testing.T) {
+	paused := &ipmi.Error{Op: "chassis status", Addr: "10.0.0.1:623", Err: &ipmi.PausedError{
+		Err: ipmi.ErrNoAnswer, Until: time.Now().Add(time.Hour),
+	}}
+	f := newFixture(t)
+	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
+	for name, ask := range map[string]func(*fixture) error{
+		"power":       func(f *fixture) error { _, err := f.PowerOf(t.Context(), f.grace, "web-01"); return err },
+		"power on":    power(lab.TurnOn),
+		"identify":    identify(lab.LightBrief),
+		"boot device": bootDevice(lab.BootPXE, lab.BootOptions{}),
+	} {
+		f.bmcs["bmc-web-01"].fail(paused)
+		if err := ask(f); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
