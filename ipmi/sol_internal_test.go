@@ -21,6 +21,8 @@ type scripted struct {
 	s       *session
 	command func(cmd uint8, data []byte) (code uint8, answer []byte)
 
+	reader sync.Mutex // a session has one, and this stands in for it
+
 	mu  sync.Mutex
 	sol []types.SOLPayloadPacket
 	seq uint32
@@ -59,6 +61,8 @@ func (b *scripted) send(payload types.PayloadType, plain []byte) {
 	if err != nil {
 		panic(err)
 	}
+	b.reader.Lock()
+	defer b.reader.Unlock()
 	b.s.receive(pkt)
 }
 
