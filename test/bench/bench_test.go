@@ -46,7 +46,7 @@ func TestMeasures(t *testing.T) {
 		all = append(all, rows...)
 	}
 	var report bytes.Buffer
-	if err := writeReport(&report, all, nil, time.Now(), time.Minute); err != nil {
+	if err := writeReport(t.Context(), &report, all, nil, time.Now(), time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if lines := strings.Count(report.String(), "\n| "); lines != len(all)+1 {
@@ -148,7 +148,7 @@ func TestPrintoutsDiffer(t *testing.T) {
 
 func TestReportSaysWhatWasNotMeasured(t *testing.T) {
 	var report bytes.Buffer
-	err := writeReport(&report, []row{{Measure: "µ", Ours: "1", Target: "2", Met: true}}, []error{os.ErrPermission}, time.Now(), time.Second)
+	err := writeReport(t.Context(), &report, []row{{Measure: "µ", Ours: "1", Target: "2", Met: true}}, []error{os.ErrPermission}, time.Now(), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

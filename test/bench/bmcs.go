@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -203,8 +204,11 @@ func (*host) WriteSerial(p []byte) int                   { return len(p) }
 // on; nil where they can.
 func privileged() error {
 	conn, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp4", net.JoinHostPort(bmcAddress(0), "623"))
+	if errors.Is(err, os.ErrPermission) {
+		return leftOut{errors.New("the simulated BMCs need UDP port 623, for some peers know no other: run it as root")}
+	}
 	if err != nil {
-		return errors.Join(errors.New("simulated BMCs need UDP port 623 on loopback addresses, for peers have no other: run it as root"), err)
+		return err
 	}
 	return conn.Close()
 }

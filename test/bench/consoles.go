@@ -179,7 +179,7 @@ func fleetRows(machines int, ours, peer fleet) []row {
 			Target: "no later", Met: ours.opened.median() <= peer.opened.median(),
 		},
 		{
-			Measure: open + fmt.Sprintf(": processor while idle for %v, of one core", ours.idleIn),
+			Measure: open + fmt.Sprintf(": processor while idle for %v, of one core (ours asks for power states, too)", ours.idleIn),
 			Ours:    idle(ours), Peer: named(idle(peer)), Ratio: ratio(ours.idle, peer.idle), Target: "no more", Met: ours.idle <= peer.idle,
 		},
 		{

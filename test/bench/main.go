@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
@@ -84,8 +85,14 @@ func (d *director) duration(full, trial time.Duration) time.Duration {
 	return full
 }
 
+// leftOut says why something cannot be measured here, which is no error.
+type leftOut struct{ why error }
+
+func (l leftOut) Error() string { return l.why.Error() }
+func (l leftOut) Unwrap() error { return l.why }
+
 // run takes the measures whose name matches, and writes the table. It returns
-// the errors of those that could not be taken, after all others were.
+// the errors of those that failed, after all others were taken.
 func run(ctx context.Context, which, out string) (err error) {
 	pattern, err := regexp.Compile(which)
 	if err != nil {
@@ -99,15 +106,19 @@ func run(ctx context.Context, which, out string) (err error) {
 
 	began := time.Now()
 	var rows []row
-	var failed []error
+	var failed, untaken []error
 	for _, m := range measures {
 		if !pattern.MatchString(m.name) {
 			continue
 		}
 		taken, err := m.take(ctx, d)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", m.name, err))
-			fmt.Fprintln(os.Stderr, "bench:", failed[len(failed)-1])
+			err = fmt.Errorf("%s: %w", m.name, err)
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			untaken = append(untaken, err)
+			if !errors.As(err, new(leftOut)) && !errors.Is(err, exec.ErrNotFound) {
+				failed = append(failed, err)
+			}
 		}
 		for _, r := range taken {
 			if err := writeRow(os.Stdout, r); err != nil {
@@ -117,7 +128,7 @@ func run(ctx context.Context, which, out string) (err error) {
 		rows = append(rows, taken...)
 	}
 	var report strings.Builder
-	if err := writeReport(&report, rows, failed, began, time.Since(began)); err != nil {
+	if err := writeReport(ctx, &report, rows, untaken, began, time.Since(began)); err != nil {
 		return err
 	}
 	if out == "" {
@@ -137,31 +148,42 @@ func writeFile(name, text string) error {
 	return os.Rename(next, name)
 }
 
-func writeReport(w io.Writer, rows []row, failed []error, began time.Time, took time.Duration) error {
+func writeReport(ctx context.Context, w io.Writer, rows []row, untaken []error, began time.Time, took time.Duration) error {
 	host := machine()
 	_, err := fmt.Fprintf(w, `# Benchmarks
 
-Written by `+"`make bench`"+`, which measures all of it in one run: ours and the peer in turns, on the same simulated BMCs, on loopback.
-Times are medians where a row does not say otherwise. What each row measures: the comments in `+"`test/bench`"+`.
+Written by `+"`make bench`"+`, which measures all of it in one run, on loopback: ours and the peer in turns, on the same simulated
+BMCs, and all of them on the same cores. The comments in `+"`test/bench`"+` say what each row is.
 
 - measured: %s, in %s
 - processor: %s, %d cores
 - kernel: %s
 - Go: %s
+- peers: %s
 
-`, began.UTC().Format("2006-01-02 15:04 UTC"), took.Round(time.Second), host.processor, runtime.NumCPU(), host.kernel, runtime.Version())
+`, began.UTC().Format("2006-01-02 15:04 UTC"), took.Round(time.Second), host.processor, runtime.NumCPU(), host.kernel, runtime.Version(), peers(ctx))
 	if err != nil {
 		return err
 	}
 	if err := writeMarkdown(w, rows); err != nil {
 		return err
 	}
-	for _, f := range failed {
-		if _, err := fmt.Fprintf(w, "\nNot measured: %v\n", f); err != nil {
+	for _, u := range untaken {
+		if _, err := fmt.Fprintf(w, "\nNot measured: %v\n", u); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// peers are the Debian packages that ours is compared with, and their versions.
+func peers(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package} ${Version}, ",
+		"conman", "freeipmi-tools", "ipmitool", "openipmi").Output()
+	if err != nil {
+		return "of unknown versions"
+	}
+	return strings.TrimSuffix(string(out), ", ")
 }
 
 type hostFacts struct{ processor, kernel string }
