@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,9 +35,10 @@ type controller struct {
 func startController(t *testing.T, number int) *controller {
 	t.Helper()
 	c := &controller{t: t, machine: &machine{number: number, on: true}}
-	// At an address of its own: while it is away, nobody else can get its port.
-	host := net.IPv4(127, 2, byte(number/250), byte(number%250+1))
-	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp4", net.JoinHostPort(host.String(), "0"))
+	// An address of its own, and a port that is given to nobody who asks for
+	// any: nobody else gets them while it is away.
+	host := net.IPv4(127, byte(2+os.Getpid()%200), byte(number/250), byte(number%250+1))
+	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp4", net.JoinHostPort(host.String(), "6230"))
 	if err != nil {
 		t.Fatal(err)
 	}
