@@ -3,8 +3,10 @@ package ipmi
 import (
 	"encoding/binary"
 	"net"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/bougou/go-ipmi/pkg/command/app"
 	"github.com/bougou/go-ipmi/pkg/command/chassis"
@@ -51,6 +53,18 @@ func keysForTest() *keys {
 	}
 }
 
+// keysOf are the keys of a supported suite, for any number.
+func keysOf(suite uint8) *keys {
+	supported := []CipherSuite{0, 1, 2, 3, 6, 7, 8, 11, 12, 15, 16, 17}
+	k := keysForTest()
+	if alg, err := CipherSuite(suite).algorithms(); err == nil {
+		k.algorithms = alg
+	} else {
+		k.algorithms, _ = supported[int(suite)%len(supported)].algorithms()
+	}
+	return k
+}
+
 // response is a sound IPMI response to the command that awaits one.
 func response(data ...byte) []byte {
 	cmd := (&app.GetDeviceIDRequest{}).Command()
@@ -60,23 +74,27 @@ func response(data ...byte) []byte {
 // FuzzDatagram is what anyone can do who can reach our socket: with a session
 // and before there is one. No mutation passes the HMAC but by its key.
 func FuzzDatagram(f *testing.F) {
-	sealed, err := keysForTest().seal(types.PayloadTypeIPMI, 0x01020304, 1, response(1, 2, 3))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(sealed)
-	for _, n := range []int{0, 1, 15, 16, 20, 31, 47, len(sealed) - 1} {
-		f.Add(sealed[:n])
+	for _, suite := range []uint8{0, 2, 11, 17} {
+		sealed, err := keysOf(suite).seal(types.PayloadTypeIPMI, 0x01020304, 1, response(1, 2, 3))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(suite, sealed)
+		for _, n := range []int{0, 1, 15, 16, 20, len(sealed) - 1} {
+			f.Add(suite, sealed[:n])
+		}
 	}
 	for _, payload := range []types.PayloadType{
 		types.PayloadTypeIPMI, types.PayloadTypeSOL, types.PayloadTypeOEM, types.PayloadTypeRmcpOpenSessionResponse,
 		types.PayloadTypeRAKPMessage2, types.PayloadTypeRAKPMessage4,
 	} {
-		f.Add(protocol.BuildRMCPPlusPacket(uint8(payload), 0, 0, 0, make([]byte, 20)))
-		f.Add(protocol.BuildRMCPPlusPacket(uint8(payload), protected, 0x01020304, 1, make([]byte, 20)))
+		f.Add(uint8(17), protocol.BuildRMCPPlusPacket(uint8(payload), 0, 0, 0, make([]byte, 20)))
+		f.Add(uint8(17), protocol.BuildRMCPPlusPacket(uint8(payload), protected, 0x01020304, 1, make([]byte, 20)))
 	}
-	f.Fuzz(func(t *testing.T, pkt []byte) {
+	f.Fuzz(func(t *testing.T, suite uint8, pkt []byte) {
 		s := sessionForTest()
+		defer s.end(ErrClosed)
+		s.keys.Store(keysOf(suite))
 		s.receive(pkt)
 		if s.heard.Load() > 0 {
 			k := s.keys.Load()
@@ -136,14 +154,19 @@ func FuzzAuthentic(f *testing.F) {
 
 // FuzzHandshake is a BMC that answers the three messages of session setup
 // with anything, under the tag and session that they must have to be looked at.
+// But for suite 0, by which nobody proves anything, no session comes of it.
 func FuzzHandshake(f *testing.F) {
-	f.Add(make([]byte, 36), make([]byte, 72), make([]byte, 24))
-	f.Add([]byte{0, 1}, []byte{0, 0x0d}, []byte{0, 0x0f})
-	f.Add(make([]byte, 8), make([]byte, 8), make([]byte, 8))
-	algorithms := append(make([]byte, 12), 0, 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 8, 4, 0, 0, 0, 2, 0, 0, 8, 1, 0, 0, 0)
-	f.Add(algorithms, make([]byte, 72), make([]byte, 24))
-	f.Add(algorithms, make([]byte, 41), make([]byte, 9))
-	f.Fuzz(func(t *testing.T, opened, rakp2, rakp4 []byte) {
+	f.Add(uint8(17), make([]byte, 36), make([]byte, 72), make([]byte, 24))
+	f.Add(uint8(17), []byte{0, 1}, []byte{0, 0x0d}, []byte{0, 0x0f})
+	f.Add(uint8(17), make([]byte, 8), make([]byte, 8), make([]byte, 8))
+	for _, suite := range []uint8{0, 1, 3, 8, 17} {
+		alg := keysOf(suite).algorithms
+		opened := append(make([]byte, 12),
+			0, 0, 0, 8, uint8(alg.auth), 0, 0, 0, 1, 0, 0, 8, uint8(alg.integrity), 0, 0, 0, 2, 0, 0, 8, uint8(alg.crypt), 0, 0, 0)
+		f.Add(suite, opened, make([]byte, 72), make([]byte, 24))
+		f.Add(suite, opened, make([]byte, 41), make([]byte, 9))
+	}
+	f.Fuzz(func(t *testing.T, suite uint8, opened, rakp2, rakp4 []byte) {
 		s := sessionForTest()
 		s.keys.Store(nil)
 		s.conn = answering{s: s, answers: map[types.PayloadType][]byte{
@@ -154,8 +177,8 @@ func FuzzHandshake(f *testing.F) {
 		s.timeout = time.Millisecond
 		since := time.Now()
 		cfg := &Config{Username: "ADMIN", Password: "ADMIN"}
-		err := s.greet(t.Context(), cfg, terms{defaultSuites[0], types.PrivilegeLevelAdministrator}, &since)
-		if err == nil || s.keys.Load() != nil {
+		err := s.greet(t.Context(), cfg, terms{CipherSuite(suite), types.PrivilegeLevelAdministrator}, &since)
+		if suite != 0 && (err == nil || s.keys.Load() != nil) {
 			t.Error("a session with a BMC that does not know the password")
 		}
 	})
@@ -227,6 +250,9 @@ func FuzzSOL(f *testing.F) {
 func FuzzResponse(f *testing.F) {
 	f.Add(response(1, 2, 3))
 	f.Add(response())
+	f.Add(response(0xc0, 3, 0x01, 0x41, 0x81, 0xc1, 0x80, 1, 2, 3, 0x02, 0xc0, 17, 0x03, 0x44, 0x81))
+	f.Add(response(1, 4, 2, 3, 4, 0x11, 10, 0, 0, 5, 1, 2, 3, 4, 5, 6, 0x12, 0xa1))
+	f.Add(response([]byte("root\x1b[2J\x00\x00\x00\x00\x00\x00\x00\x00")...))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		_, r, err := parseResponse(msg)
@@ -240,5 +266,22 @@ func FuzzResponse(f *testing.F) {
 		_ = status.Unpack(r.data)
 		var activated transport.ActivatePayloadResponse
 		_ = activated.Unpack(r.data)
+		var holder transport.GetPayloadInstanceInfoResponse
+		_ = holder.Unpack(r.data)
+		var session app.GetSessionInfoResponse
+		_ = session.Unpack(r.data)
+		var name app.GetUsernameResponse
+		if name.Unpack(r.data) == nil && strings.ContainsFunc(plain(name.Username), unicode.IsControl) {
+			t.Errorf("a user called %q", plain(name.Username))
+		}
+		var settings SOLSettings
+		for _, param := range solParameters {
+			if len(r.data) >= param.bytes {
+				param.set(&settings, r.data)
+			}
+		}
+		if suites := parseSuiteRecords(r.data); len(suites) > len(r.data)/2 {
+			t.Errorf("%d suites in %d bytes", len(suites), len(r.data))
+		}
 	})
 }

@@ -165,7 +165,12 @@ func TestConsoleIsTakenOver(t *testing.T) {
 	first := openSOL(t, connect(t, ipmi.Config{Addr: addr}))
 	second := openSOL(t, connect(t, ipmi.Config{Addr: addr}))
 
-	if _, err := first.Read(make([]byte, 1)); !errors.Is(err, ipmi.ErrSOLActive) || !strings.Contains(err.Error(), "another client") {
+	var active *ipmi.SOLActiveError
+	_, err := first.Read(make([]byte, 1))
+	if !errors.As(err, &active) || !active.Lost || active.Holder.User != user || !active.Holder.Addr.Addr().IsLoopback() {
+		t.Errorf("the first console ends with %v", err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "console: console taken over by "+user+" from 127.0.0.1:") {
 		t.Errorf("the first console ends with %v", err)
 	}
 	if _, err := first.Write([]byte("x")); !errors.Is(err, ipmi.ErrSOLActive) {
@@ -181,7 +186,8 @@ func TestConsoleThatIsOpenElsewhereIsLeftThereIfAsked(t *testing.T) {
 	addr := onLoopback(t, sim.New(user, password, hw))
 	first := openSOL(t, connect(t, ipmi.Config{Addr: addr}))
 	second := connect(t, ipmi.Config{Addr: addr})
-	if _, err := second.OpenFreeSOL(t.Context()); !errors.Is(err, ipmi.ErrSOLActive) {
+	_, err := second.OpenFreeSOL(t.Context())
+	if !errors.Is(err, ipmi.ErrSOLActive) || !strings.Contains(err.Error(), "open console: console in use by "+user+" from 127.0.0.1:") {
 		t.Errorf("a console in use: %v", err)
 	}
 	if _, err := first.Write([]byte("still mine")); err != nil || hw.wasTyped() != "still mine" {

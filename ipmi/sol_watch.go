@@ -19,8 +19,10 @@ const (
 	// firstLook is when it is asked for the first time, while the console is
 	// most likely still ours: what it says then is what it must go on saying.
 	firstLook = time.Second
-	// settled is how long a client that ends a console may take to open it.
-	settled = 250 * time.Millisecond
+	// A client that takes a console ends it first: it is looked for again, some
+	// times, before it is held to be nobody.
+	lookAgain  = 250 * time.Millisecond
+	looksAgain = 4
 )
 
 // watch is what a console's keepalive knows. It is the timer's alone.
@@ -89,8 +91,11 @@ func (l *SOL) look() (lost bool, err error) {
 }
 
 // deactivated ends a console that the BMC has given to somebody else, or to
-// nobody. It takes a while to find out whom, and ends with ctx.
+// nobody. It takes a second to find out whom, or holderWait if the BMC is slow,
+// and ends with ctx.
 func (l *SOL) deactivated(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, holderWait)
+	defer cancel()
 	l.mu.Lock()
 	if l.err != nil || l.leaving {
 		l.mu.Unlock()
@@ -99,12 +104,13 @@ func (l *SOL) deactivated(ctx context.Context) {
 	l.leaving = true
 	l.mu.Unlock()
 
-	h, ours := l.holder(ctx)
-	if h == (Holder{}) && !ours {
-		select { // whoever ended it may be about to open it
-		case <-time.After(settled):
+	h, _ := l.holder(ctx)
+	for try := 0; h == (Holder{}) && try < looksAgain && ctx.Err() == nil; try++ {
+		select {
+		case <-time.After(lookAgain):
 			h, _ = l.holder(ctx)
 		case <-l.session.done:
+			return // with which the console has ended
 		case <-ctx.Done():
 		}
 	}

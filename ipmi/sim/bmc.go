@@ -186,7 +186,8 @@ var commands = sync.OnceValue(func() *handlers.Registry {
 	reg := handlers.NewRegistry()
 	handlers.RegisterAllHandlers(reg)
 	plain := handlers.NewRegistry()
-	handlers.RegisterChassisHandlers(plain)
+	handlers.RegisterAllHandlers(plain)
 	reg.RegisterFunc(types.CommandChassisControl, control(plain))
+	reg.RegisterFunc(types.CommandGetSessionInfo, sessionInfo(plain))
 	return reg
 })
