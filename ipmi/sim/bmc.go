@@ -169,11 +169,14 @@ func (b *BMC) Serve(ctx context.Context, conn net.PacketConn) error {
 	srv := server.NewServer(b.core, guarded,
 		server.WithHandlerRegistry(b.commands),
 		server.WithServerBufferSize(maxDatagram))
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	defer stop()
-
-	_ = srv.Serve(ctx) // returns only when conn is closed or has failed
-	if ctx.Err() != nil {
+	closed := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		_ = srv.Close()
+	})
+	_ = srv.Serve(ctx) // may return at the end of ctx, before conn is closed
+	if !unhook() {
+		<-closed
 		return nil
 	}
 	_ = srv.Close()
