@@ -16,6 +16,8 @@ type lastPacket struct {
 	closed         bool
 }
 
+func (*lastPacket) LocalAddr() net.Addr { return &net.UDPAddr{} }
+
 func (c *lastPacket) ReadFrom(p []byte) (int, net.Addr, error) {
 	c.end()
 	return copy(p, "nothing that a BMC understands"), &net.UDPAddr{}, nil
@@ -36,8 +38,9 @@ func TestServeReturnsWhenTheConnectionIsClosed(t *testing.T) {
 		go func() { served <- New("ADMIN", "ADMIN", &line{}).Serve(ctx, conn) }()
 		synctest.Wait()
 		select {
-		case <-served:
+		case err := <-served:
 			t.Error("Serve returned before the connection was closed")
+			served <- err
 		default:
 		}
 		close(conn.mayClose)
