@@ -104,8 +104,8 @@ func builtInRules() []rule {
 		// PXE: the Preboot Execution Environment's error codes, iPXE, PXELINUX.
 		boot(`\bPXE-E[0-9A-F]{2}: `),
 		boot(`^(?:Nothing to boot: |No more network devices|Could not boot: |Unable to locate configuration file|Could not find kernel image: )`),
-		// Firmware.
-		boot(`^(?:No bootable device|No boot device available|BdsDxe: No bootable option|Boot failed: not a bootable disk|Operating System not found|Missing operating system|Reboot and Select proper Boot device|Non-System disk or disk error)`),
+		// Firmware. SeaBIOS, and all that draw screens, do not end their last line.
+		prompt(boot(`^(?:No bootable device|No boot device available|BdsDxe: No bootable option|Boot failed: not a bootable disk|Operating System not found|Missing operating system|Reboot and Select proper Boot device|Non-System disk or disk error)`)),
 		boot(`^!!!! \w+ Exception Type - `),             // EDK II, x86
 		boot(`^(?:Synchronous|SError) Exception at 0x`), // EDK II, Arm
 		// What is left when the root file system is not there: initramfs-tools, dracut, systemd.

@@ -103,6 +103,40 @@ func TestRealConsoles(t *testing.T) {
 	}
 }
 
+// TestCaptures reads what machines in QEMU have printed, from power on to the end.
+func TestCaptures(t *testing.T) {
+	set := newSet(t)
+	for name, want := range map[string][]string{
+		"linux-crash.log":        {LoginPrompt, KernelPanic}, // echo c >/proc/sysrq-trigger, behind busybox's getty
+		"linux-without-root.log": {KernelPanic},
+		"grub-rescue.log":        {BootFailure}, // the error, and then the prompt
+		"seabios-ipxe.log":       {BootFailure}, // of iPXE; SeaBIOS's own comes at once
+		"ovmf-shell.log":         nil,           // nothing to boot but its own shell
+	} {
+		printed, err := os.ReadFile(filepath.Join("testdata/captures", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, piece := range []int{1, 17, 255, len(printed)} {
+			var s Scanner
+			var got []string
+			at := 0
+			for chunk := range slices.Chunk(printed, piece) {
+				for _, m := range s.Scan(set, chunk, int64(at), noon) {
+					got = append(got, m.Pattern)
+					if !strings.HasPrefix(string(printed[m.Position:]), m.Line[:3]) {
+						t.Errorf("%s: %+v is not there", name, m)
+					}
+				}
+				at += len(chunk)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s in pieces of %d: %q, want %q", name, piece, got, want)
+			}
+		}
+	}
+}
+
 // TestEveryRuleHasAConsole keeps rules out that nobody has seen at work.
 func TestEveryRuleHasAConsole(t *testing.T) {
 	set := newSet(t)
@@ -135,4 +169,19 @@ type collector struct{ lines }
 func (l *collector) of(text string) (all []string) {
 	l.read([]byte(text), 0, func(l *lines) { all = append(all, string(l.line)) })
 	return append(all, string(l.line))
+}
+
+// TestDocumentation keeps docs/consoles.md in step with what is built in.
+func TestDocumentation(t *testing.T) {
+	want := "| pattern | finds |\n|---|---|\n"
+	for _, b := range BuiltIn() {
+		want += "| " + b.Name + " | " + b.Finds + " |\n"
+	}
+	page, err := os.ReadFile("../../../docs/consoles.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), want) {
+		t.Errorf("docs/consoles.md lacks this table:\n%s", want)
+	}
 }

@@ -32,11 +32,11 @@ const ipmi25 = "IPMI v2.0 §25, Table 25-4, parameter 8 (Mux Switch Control); [M
 // table is every sequence that is kept from a machine. It is checked against
 // docs/consoles.md by a test.
 //
-// HPE iLO and Moonshot ("vsp"), Lenovo XCC and IBM IMM ("console 1"), Oracle
-// ILOM ("start /SP/console") and Intel BMCs have their command shells behind
-// ESC ( as well, so that they need no row of their own. The vendors' own
-// sequences are what their ssh consoles listen to; none says that it is without
-// effect over RMCP+.
+// HPE iLO, Moonshot and LO100, Lenovo XCC ("console 1"), IBM BladeCenter, Sun and
+// Oracle ILOM ("start /SP/console") and Intel BMCs have their command shells
+// behind ESC ( as well, so that they need no row of their own. Vendors document
+// their sequences for their ssh consoles and for the serial port itself; none
+// says that they are without effect in Serial over LAN.
 //
 // A sequence that a person needs for ordinary work is not listed: Ctrl+X ends
 // `connect host` of Cisco's CIMC, and also every edit with nano.
@@ -62,8 +62,8 @@ var table = []Sequence{
 		Source: "IPMI v2.0 §25, Table 25-4, parameter 8; §14.4 (basic mode)",
 	},
 	{
-		Keys: `Ctrl+\`, bytes: "\x1c", Does: "leaves `connect com2` for the shell of an iDRAC",
-		Source: "Dell iDRAC User's Guide, serial console: the default quit key", of: []uint32{dell},
+		Keys: `Ctrl+\`, bytes: "\x1c", Does: "leaves `console com2` for the shell of an iDRAC",
+		Source: "Dell iDRAC, console com2: \"To end type: ^\\\"", of: []uint32{dell},
 	},
 }
 
