@@ -89,6 +89,7 @@ type app struct {
 	screens       []screen
 	helping       bool
 	asking        *question
+	menu          *menu // over the screen; nil: none
 	message       string
 	messageBad    bool
 }
@@ -185,7 +186,7 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		return a, a.press(msg)
 	case tea.PasteMsg:
-		if a.asking == nil && !a.helping {
+		if a.asking == nil && a.menu == nil && !a.helping {
 			return a, a.top().update(msg)
 		}
 	}
@@ -205,6 +206,13 @@ func (a *app) press(msg tea.KeyPressMsg) tea.Cmd {
 			a.asking = nil
 		}
 		return nil
+	case a.menu != nil:
+		open := a.menu
+		cmd, done := open.press(a, msg)
+		if done && a.menu == open { // else it has opened another one
+			a.menu = nil
+		}
+		return cmd
 	case a.helping:
 		a.helping = false
 		return nil
@@ -243,6 +251,8 @@ func (a *app) frame() frame {
 	switch {
 	case a.asking != nil:
 		f.overlay, f.cursorVisible = a.questionBox(), false
+	case a.menu != nil:
+		f.overlay, f.cursorVisible = a.menuBox(), false
 	case a.helping:
 		f.overlay, f.cursorVisible = a.helpBox(), false
 	}

@@ -70,17 +70,26 @@ func filterHelp() keySection {
 }
 
 var machineKeys = struct {
-	Type, Provision, On, Off, Reset, Take, Release, EndRun, Zoom, Up, Down, Back, Help, Quit key.Binding
+	Type, Keyboard, Zoom, Actions, On, Shutdown, Off, Reset, Cycle, Interrupt, Break, Boot, Light,
+	Provision, EndRun, Take, Release, Up, Down, Back, Help, Quit key.Binding
 }{
 	Type:      bind("c", "type into the console", "c", "enter", "tab"),
-	Provision: bind("p", "provision", "p"),
+	Keyboard:  bind("T", "take the console's keyboard", "T"),
+	Zoom:      bind("z", "console over the whole window", "z"),
+	Actions:   bind("a", "everything that can be done", "a"),
 	On:        bind("o", "power on", "o"),
+	Shutdown:  bind("s", "shut down: ask its system to", "s"),
 	Off:       bind("f", "power off", "f"),
 	Reset:     bind("x", "reset", "x"),
+	Cycle:     bind("C", "power off and on again", "C"),
+	Interrupt: bind("N", "diagnostic interrupt (NMI)", "N"),
+	Break:     bind("B", "send BREAK to the console", "B"),
+	Boot:      bind("b", "choose what it starts from", "b"),
+	Light:     bind("l", "light by which it is found", "l"),
+	Provision: bind("p", "provision", "p"),
+	EndRun:    bind("e", "end the run: boot from disk", "e"),
 	Take:      bind("t", "take", "t"),
 	Release:   bind("r", "release", "r"),
-	EndRun:    bind("e", "end the run: boot from disk", "e"),
-	Zoom:      bind("z", "console over the whole window", "z"),
 	Up:        upKey,
 	Down:      downKey,
 	Back:      backKey,
@@ -104,23 +113,53 @@ func machineHelp(mayTake, mayOperate, running bool) keySection {
 		if running {
 			short = append(short, named(k.EndRun, "end run"))
 		}
-		short = append(short, named(k.On, "on"), named(k.Off, "off"), k.Reset, k.Release, named(k.Zoom, "zoom"))
+		short = append(short, named(k.Actions, "actions"), named(k.On, "on"), named(k.Off, "off"), k.Release, named(k.Zoom, "zoom"))
 	}
 	return keySection{
 		title: "A machine",
 		short: append(short, k.Back, k.Help),
-		all: []key.Binding{k.Type, k.Zoom, k.Provision, k.EndRun, k.On, k.Off, k.Reset, k.Take, k.Release,
-			k.Up, k.Down, k.Back, k.Help, k.Quit},
+		all: []key.Binding{k.Type, k.Keyboard, k.Zoom, k.Actions, k.On, k.Shutdown, k.Off, k.Reset, k.Cycle, k.Interrupt,
+			k.Break, k.Boot, k.Light, k.Provision, k.EndRun, k.Take, k.Release, k.Up, k.Down, k.Back, k.Help, k.Quit},
 	}
 }
 
-var consoleKeys = struct{ Leave key.Binding }{
-	Leave: bind("ctrl+]", "stop typing", "ctrl+]"),
+var consoleKeys = struct{ Type, Leave key.Binding }{
+	Type:  bind("c", "type", "c"),
+	Leave: bind("ctrl+]", "stop typing, and yield the keyboard", "ctrl+]"),
 }
 
 func consoleHelp() keySection {
 	all := []key.Binding{consoleKeys.Leave}
 	return keySection{title: "Typing into a console: every key but this one goes to the machine", short: all, all: all}
+}
+
+var menuKeys = struct{ Up, Down, Choose, Close key.Binding }{
+	Up:     bind("↑/↓", "choose", "up", "k"),
+	Down:   bind("", "", "down", "j"),
+	Choose: bind("enter", "do it", "enter"),
+	Close:  bind("esc", "close", "esc", "q", "ctrl+c"),
+}
+
+func menuHelp() keySection {
+	k := menuKeys
+	all := []key.Binding{k.Up, k.Choose, k.Close}
+	return keySection{title: "A menu, beside the keys that it lists", short: all, all: all}
+}
+
+var bootKeys = struct{ Network, Disk, Setup, CD, None, Often, Firmware key.Binding }{
+	Network:  bind("p", "the network (PXE)", "p"),
+	Disk:     bind("d", "disk", "d"),
+	Setup:    bind("s", "the firmware's setup", "s"),
+	CD:       bind("c", "CD-ROM", "c"),
+	None:     bind("n", "what its firmware is set up for", "n"),
+	Often:    bind("e", "for:", "e"),
+	Firmware: bind("f", "firmware:", "f"),
+}
+
+var lightKeys = struct{ Brief, On, Off key.Binding }{
+	Brief: bind("l", "on for 15 s", "l"),
+	On:    bind("o", "on until it is turned off", "o"),
+	Off:   bind("f", "off", "f"),
 }
 
 var formKeys = struct{ Up, Down, Next, Previous, Cancel, Quit key.Binding }{

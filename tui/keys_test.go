@@ -34,7 +34,7 @@ func keyBindings() string {
 		"<!-- Generated from tui/keys.go by `go test ./tui -run TestKeyBindings -update`. -->\n\n" +
 		"`?` shows those of the screen that you look at.\n")
 	for _, s := range []keySection{
-		dashboardHelp(), filterHelp(), machineHelp(true, true, true), consoleHelp(), formHelp(), questionHelp(),
+		dashboardHelp(), filterHelp(), machineHelp(true, true, true), consoleHelp(), menuHelp(), formHelp(), questionHelp(),
 	} {
 		b.WriteString("\n## " + s.title + "\n\n| key | does |\n|---|---|\n")
 		for _, k := range s.all {
@@ -46,7 +46,7 @@ func keyBindings() string {
 }
 
 func TestNoKeyMeansTwoThingsOnOneScreen(t *testing.T) {
-	for _, s := range []keySection{dashboardHelp(), filterHelp(), machineHelp(true, true, true), formHelp(), questionHelp()} {
+	for _, s := range []keySection{dashboardHelp(), filterHelp(), machineHelp(true, true, true), menuHelp(), formHelp(), questionHelp()} {
 		seen := make(map[string]key.Binding)
 		for _, k := range s.all {
 			for _, name := range k.Keys() {

@@ -106,12 +106,9 @@ func (p *machinePage) update(msg tea.Msg) tea.Cmd {
 	case detailMsg:
 		return p.show(msg)
 	case consoleOpenedMsg, consoleOutputMsg:
-		cmd := p.pane.update(msg)
-		if p.typing && !p.pane.live() {
-			p.typing = false
-			p.pane.setTyping(false)
-		}
-		return cmd
+		return p.pane.update(msg)
+	case keyboardTakenMsg:
+		p.keyboardTaken(msg)
 	case tookMsg:
 		p.complain(msg.err)
 		if msg.err == nil {
@@ -171,8 +168,7 @@ func (p *machinePage) reopen(before lab.MachineDetail) tea.Cmd {
 
 func (p *machinePage) typeKey(msg tea.KeyPressMsg) tea.Cmd {
 	if key.Matches(msg, consoleKeys.Leave) {
-		p.typing = false
-		p.pane.setTyping(false)
+		p.stopTyping()
 		return nil
 	}
 	p.complain(p.pane.send(p.pane.terminal.Key(msg.Key())))
@@ -202,71 +198,14 @@ func (p *machinePage) press(msg tea.KeyPressMsg) tea.Cmd {
 		p.zoomed = !p.zoomed
 	case key.Matches(msg, k.Type):
 		return p.beginTyping()
-	case !p.loaded:
-	case key.Matches(msg, k.Take):
-		if err := p.actor.MayReserve(p.detail.Machine.Machine); err != nil {
-			p.refuse(p.name + ": " + err.Error())
-			return nil
-		}
-		return p.take(p, p.name)
-	case key.Matches(msg, k.Release):
-		return p.askRelease(p, p.detail.Machine)
-	case key.Matches(msg, k.Provision, k.On, k.Off, k.Reset, k.EndRun):
-		if err := p.actor.MayOperate(p.detail.Machine.Machine); err != nil {
-			p.refuse(p.name + ": " + err.Error())
-			return nil
-		}
-		return p.operate(msg)
+	case key.Matches(msg, k.Keyboard):
+		return p.takeKeyboard()
+	case key.Matches(msg, consoleKeys.Leave):
+		p.stopTyping() // also of somebody who only asks for the keyboard
+	case p.loaded:
+		return p.pressAction(msg)
 	}
 	return nil
-}
-
-func (p *machinePage) beginTyping() tea.Cmd {
-	switch {
-	case p.pane.live():
-		p.pane.viewer.Ask()
-		p.typing = true
-		p.pane.setTyping(true)
-	case p.pane.state == paneEnded && p.mayOperate(p.detail.Machine):
-		return p.pane.open()
-	default:
-		p.refuse(p.pane.why())
-	}
-	return nil
-}
-
-// operate takes the keys of those who may do things to the machine.
-func (p *machinePage) operate(msg tea.KeyPressMsg) tea.Cmd {
-	k := machineKeys
-	switch {
-	case key.Matches(msg, k.Provision):
-		return p.push(newProvisionForm(p.app, p.detail))
-	case key.Matches(msg, k.On):
-		return p.power(lab.TurnOn, "Turning "+p.name+" on ...", p.name+" is told to turn on")
-	case key.Matches(msg, k.Off):
-		p.ask("Turn "+p.name+" off at once, without a shutdown of its system?", func() tea.Cmd {
-			return p.power(lab.TurnOff, "Turning "+p.name+" off ...", p.name+" is told to turn off")
-		})
-	case key.Matches(msg, k.Reset):
-		p.ask("Reset "+p.name+" at once, without a shutdown of its system?", func() tea.Cmd {
-			return p.power(lab.Reset, "Resetting "+p.name+" ...", p.name+" is told to reset")
-		})
-	case key.Matches(msg, k.EndRun):
-		if p.detail.Run == nil || p.detail.Run.State != store.RunRunning {
-			p.refuse("no run is going on: " + p.name + " boots from disk already")
-			return nil
-		}
-		return p.act("Ending the run ...", "the run is ended: "+p.name+" boots from disk", func(ctx context.Context) error {
-			return p.lab.EndRun(ctx, p.actor, p.name)
-		})
-	}
-	return nil
-}
-
-func (p *machinePage) power(action lab.PowerAction, doing, done string) tea.Cmd {
-	return p.act(doing, done, func(ctx context.Context) error {
-		return p.lab.SetPower(ctx, p.actor, p.name, action)
-	})
 }
 
 func (p *machinePage) help() keySection {

@@ -26,7 +26,7 @@ func prints(t testing.TB, line net.Conn, text string) {
 	}
 }
 
-const bootText = "\x1b[2J\x1b[HDebian GNU/Linux 12 amd-rome-02 ttyS0\r\n\r\namd-rome-02 login: "
+const bootText = "\x1b[2J\x1b[HDebian GNU/Linux 12 amd-rome-02 ttyS0\r\n\r\nroot@amd-rome-02:~# "
 
 func TestTakingAMachineOpensItsPageWithItsConsole(t *testing.T) {
 	for _, size := range []struct {
@@ -39,7 +39,7 @@ func TestTakingAMachineOpensItsPageWithItsConsole(t *testing.T) {
 			p.awaits("amd-rome-02")
 			p.press("j", "t")
 			prints(t, s.bmc("amd-rome-02").line(t), bootText)
-			p.awaits("amd-rome-02 is yours", "● live", "login:")
+			p.awaits("amd-rome-02 is yours", "● live", ":~#")
 			if size.height > 10 {
 				p.awaits("you since 09:26:53")
 			}
@@ -124,6 +124,10 @@ func TestConsoleEndsWhenTheMachineIsReleasedBySomebodyElse(t *testing.T) {
 	p.awaits("Typing")
 	s.must(s.lab.Release(t.Context(), admin, "amd-rome-01"))
 	p.awaits("You no longer hold amd-rome-01", "!secret", "!Typing", "nobody")
+	p.press("t", "q") // of the line that was being typed
+	p.awaits("✗ not sent", "Not sent", "nobody")
+	p.press(leaveKey)
+	p.awaits("!Not sent")
 	p.golden("released-80x24")
 	s.must(s.lab.Reserve(t.Context(), ada, "amd-rome-01", ""))
 	p.awaits("it is held by ada")
@@ -229,10 +233,7 @@ func TestFailedProvisioningKeepsTheForm(t *testing.T) {
 	p.awaits("fedora-41")
 	p.press(enterKey, enterKey, "quiet splash", enterKey, enterKey)
 	p.awaits("boot amd-rome-01 from")
-	b := s.bmc("amd-rome-01")
-	b.mu.Lock()
-	deadBMC(b)
-	b.mu.Unlock()
+	s.bmc("amd-rome-01").change(deadBMC)
 	p.press(enterKey)
 	p.awaits("no answer in 5s", "quiet splash", "boot amd-rome-01 from")
 	p.golden("form-failed-80x24")

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 
+	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 
 	"provisioner/lab"
 	consoles "provisioner/lab/console"
@@ -32,6 +35,8 @@ type pane struct {
 	status   consoles.Status
 	skipped  int
 	viewer   *lab.Seat
+	mode     consoles.Mode    // of the viewer
+	guests   []consoles.Guest // who is here, the person included
 	terminal *console.Terminal
 	typing   atomic.Bool // the terminal's own goroutine looks at it
 }
@@ -47,6 +52,7 @@ type (
 		from    *lab.Seat
 		status  *consoles.Status
 		skipped int
+		notices []consoles.Notice
 		err     error
 	}
 )
@@ -77,7 +83,7 @@ func (c *pane) next() tea.Cmd {
 	return c.page.do(func() tea.Msg {
 		out, err := viewer.Next(ctx)
 		_, _ = terminal.Write(out.Data)
-		return consoleOutputMsg{viewer, out.Status, out.Skipped, err}
+		return consoleOutputMsg{viewer, out.Status, out.Skipped, out.Notices, err}
 	})
 }
 
@@ -98,6 +104,7 @@ func (c *pane) update(msg tea.Msg) tea.Cmd {
 				_ = viewer.TrySend(answer)
 			}
 		})
+		c.look()
 		return c.next()
 	case consoleOutputMsg:
 		if msg.from != c.viewer {
@@ -107,10 +114,13 @@ func (c *pane) update(msg tea.Msg) tea.Cmd {
 		if msg.status != nil {
 			c.status = *msg.status
 		}
+		c.told(msg.notices)
 		switch {
 		case errors.Is(msg.err, io.EOF):
 			c.state = paneEnded
 			c.viewer.Close()
+			c.mode, c.guests = consoles.Watching, nil
+			c.typing.Store(false)
 			return c.page.reload()
 		case msg.err != nil:
 			return nil // the page is closed
@@ -122,8 +132,6 @@ func (c *pane) update(msg tea.Msg) tea.Cmd {
 
 // live reports whether there is something to type into.
 func (c *pane) live() bool { return c.state == paneOpen }
-
-func (c *pane) setTyping(on bool) { c.typing.Store(on) }
 
 func (c *pane) send(keys []byte) error {
 	if len(keys) == 0 {
@@ -167,9 +175,13 @@ func (c *pane) title() string {
 	case consoles.Connected:
 		text = t.good.Render("● live")
 	case consoles.Lost:
-		text = t.bad.Render("✗ lost, trying again")
-		if c.status.Err != nil {
+		switch {
+		case c.status.InUse:
+			text = t.warn.Render("○ in use by " + clean(c.holder()) + "; T takes it")
+		case c.status.Err != nil:
 			text = t.bad.Render("✗ lost: " + clean(c.status.Err.Error()) + ", trying again")
+		default:
+			text = t.bad.Render("✗ lost, trying again")
 		}
 	case consoles.Connecting:
 		text = t.warn.Render("○ connecting ...")
@@ -182,22 +194,47 @@ func (c *pane) title() string {
 	return text
 }
 
+// border is how the pane's frame looks, what it is called, and which keys it
+// has.
+func (c *pane) border() (style lipgloss.Style, title, note string) {
+	t, p := c.page.theme, c.page
+	hint := func(b key.Binding, does string) string { return t.key.Render(b.Help().Key) + t.dim.Render(" "+does) }
+	switch {
+	case p.typing && c.mode == consoles.Writing:
+		return t.active, t.active.Render("Typing"), t.key.Render(consoleKeys.Leave.Help().Key) + " stops typing"
+	case p.typing:
+		return t.warn, t.warn.Render("Not sent"), t.key.Render(consoleKeys.Leave.Help().Key) + " stops typing"
+	}
+	if c.live() {
+		w := c.writer()
+		switch {
+		case c.status.InUse:
+		case c.mode == consoles.Writing:
+			note = hint(consoleKeys.Type, "to type, the keyboard is yours")
+		case c.mode == consoles.Asking:
+			note = hint(machineKeys.Keyboard, "takes the keyboard")
+		case w != nil && w.Name != p.actor.User.Name:
+			note = hint(consoleKeys.Type, "to ask for the keyboard")
+		default:
+			note = hint(consoleKeys.Type, "to type")
+		}
+	}
+	if p.zoomed {
+		note = strings.TrimSpace(note + "  " + hint(machineKeys.Zoom, "to unzoom"))
+	}
+	return t.border, t.strong.Render("Console"), note
+}
+
 // view draws the pane. Where a border around it would hide columns of the
 // machine's screen, it has only the upper edge.
 func (c *pane) view(width, height int) ([]string, cursor) {
-	t := c.page.theme
-	border, title, note := t.border, t.strong.Render("Console"), ""
-	if c.page.typing {
-		border, title = t.active, t.active.Render("Typing")
-		note = t.key.Render("ctrl+]") + " stops typing"
-	} else if c.live() {
-		note = t.key.Render("c") + t.dim.Render(" to type")
-	}
-	if c.page.zoomed && !c.page.typing {
-		note += t.key.Render("  z") + t.dim.Render(" to unzoom")
-	}
+	style, title, note := c.border()
 	if status := c.title(); status != "" {
 		title += "  " + status
+	}
+	const ends = 12 // of the border, and spaces
+	if here := c.here(width - ends - widths.StringWidth(title+note)); here != "" && c.live() {
+		title += "  " + c.page.theme.dim.Render(here)
 	}
 	frame, left, edges := box, 2, 2
 	if width < consoleWidth {
@@ -208,9 +245,9 @@ func (c *pane) view(width, height int) ([]string, cursor) {
 		for _, line := range wrapped(clean(c.why()), width-8, height-edges-1) {
 			lines = append(lines, spaces(3-left)+line)
 		}
-		return frame(border, title, note, lines, width, height), cursor{}
+		return frame(style, title, note, lines, width, height), cursor{}
 	}
 	v := c.terminal.View(width-2*left, height-edges)
-	return frame(border, title, note, v.Rows, width, height),
+	return frame(style, title, note, v.Rows, width, height),
 		cursor{left + v.CursorX, 1 + v.CursorY, c.page.typing && v.CursorVisible}
 }

@@ -3,7 +3,6 @@ package tui
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/charmbracelet/x/vt"
 
-	"provisioner/ipmi"
 	"provisioner/lab"
 	"provisioner/store"
 )
@@ -144,78 +142,6 @@ func (s *site) image(name string, kind store.ImageType, arch string) {
 	s.must(s.lab.AddImage(s.t.Context(), lab.Local, lab.NewImage{
 		Name: name, Type: kind, Arch: arch, Subarch: subarch, Filename: "file", Public: true,
 	}, strings.NewReader(strings.Repeat(name, 100_000))))
-}
-
-// fakeBMC is the management controller of a machine that is not there.
-type fakeBMC struct {
-	mu    sync.Mutex
-	on    bool
-	dead  error // what every call answers; nil: it works
-	lines chan net.Conn
-}
-
-func poweredOn(b *fakeBMC) { b.on = true }
-
-func deadBMC(b *fakeBMC) { b.dead = errors.New("BMC 10.0.3.7: no answer in 5s") }
-
-func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.on {
-		return ipmi.PowerOn, b.dead
-	}
-	return ipmi.PowerOff, b.dead
-}
-
-func (b *fakeBMC) SetPower(_ context.Context, action ipmi.PowerAction) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.dead == nil {
-		b.on = action != ipmi.PowerDown
-	}
-	return b.dead
-}
-
-func (b *fakeBMC) Identify(context.Context, ipmi.Light) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.dead
-}
-
-func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptions) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.dead
-}
-
-func (b *fakeBMC) OpenSOL(context.Context, bool) (io.ReadWriteCloser, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.dead != nil {
-		return nil, b.dead
-	}
-	ours, theirs := net.Pipe()
-	b.lines <- ours
-	return theirs, nil
-}
-
-func (b *fakeBMC) DeviceInfo(context.Context) (ipmi.DeviceInfo, error) { return ipmi.DeviceInfo{}, nil }
-func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error)      { return nil, nil }
-func (b *fakeBMC) SEL(context.Context, int) ([]ipmi.SELEntry, error)   { return nil, nil }
-func (b *fakeBMC) FRU(context.Context) (ipmi.FRU, error)               { return ipmi.FRU{}, nil }
-func (b *fakeBMC) Close(context.Context) error                         { return nil }
-
-// line is the machine's end of the console that was opened last.
-func (b *fakeBMC) line(t testing.TB) net.Conn {
-	t.Helper()
-	select {
-	case c := <-b.lines:
-		t.Cleanup(func() { _ = c.Close() })
-		return c
-	case <-time.After(patience):
-		t.Fatal("nobody opened the console")
-		return nil
-	}
 }
 
 // seat is a person at a terminal, as it would be at the other end of ssh.

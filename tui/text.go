@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
@@ -63,6 +65,17 @@ func apart(left, right string, width int) string {
 	right = cut(right, width)
 	room := width - widths.StringWidth(right) - 1
 	return fit(fit(left, room)+" "+right, width)
+}
+
+// ago is a span of time, roughly.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d h", int(d.Hours()))
 }
 
 func spaces(n int) string { return strings.Repeat(" ", max(0, n)) }
