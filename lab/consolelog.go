@@ -96,6 +96,11 @@ func (l *Lab) readable(ctx context.Context, actor Actor, m store.Machine) (windo
 	return windows, err
 }
 
+// changesHands notes in the log of a machine that its holders change, so that
+// nobody loses a moment of their own time. It is called before the change has
+// its time.
+func (l *Lab) changesHands(m store.Machine) { l.consoleLog(m).Mark() }
+
 // Events returns what has happened to the machine within the times that may be
 // read, the newest first: [ConsoleLog.PositionOf] says where in the log.
 func (c *ConsoleLog) Events(ctx context.Context) (events []store.Event, err error) {

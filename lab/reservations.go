@@ -34,6 +34,7 @@ func (l *Lab) Reserve(ctx context.Context, actor Actor, name, reason string) err
 		if err := actor.MayReserve(m); err != nil {
 			return err
 		}
+		l.changesHands(m)
 		if err := tx.AddReservation(ctx, m.ID, actor.User.ID, reason, l.now()); err != nil {
 			return err
 		}
@@ -63,6 +64,7 @@ func (l *Lab) Assign(ctx context.Context, actor Actor, name, user, reason string
 		if m.HeldBy(holder.ID) {
 			return fail(Conflict, "%s holds it already", user)
 		}
+		l.changesHands(m)
 		if err := tx.AddReservation(ctx, m.ID, holder.ID, reason, l.now()); err != nil {
 			return err
 		}
@@ -82,6 +84,7 @@ func (l *Lab) Release(ctx context.Context, actor Actor, name string) error {
 		if err := actor.MayRelease(m); err != nil {
 			return err
 		}
+		l.changesHands(m)
 		leaving := m.Holders
 		if m.HeldBy(actor.User.ID) {
 			leaving = []store.Holder{{UserID: actor.User.ID, User: actor.User.Name}}

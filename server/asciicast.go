@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func writeAsciicast(w io.Writer, title string, idle time.Duration, chunks iter.S
 type runeStream struct{ held []byte }
 
 func (s *runeStream) next(p []byte) string {
-	b := append(s.held, p...)
+	b := slices.Concat(s.held, p)
 	end := len(b)
 	for i := 1; i <= min(utf8.UTFMax-1, len(b)); i++ {
 		if begin := len(b) - i; utf8.RuneStart(b[begin]) {
@@ -90,7 +91,7 @@ func (s *runeStream) next(p []byte) string {
 		}
 	}
 	text := strings.ToValidUTF8(string(b[:end]), "\uFFFD")
-	s.held = append([]byte(nil), b[end:]...)
+	s.held = b[end:]
 	return text
 }
 

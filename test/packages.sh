@@ -6,6 +6,7 @@ set -eu
 
 # Each package, and whose tests run it. A test that misses its program skips itself (and fails with CI=true).
 list='
+asciinema           cmd/provisioner
 atftp               boot
 busybox-static      test/e2e
 conman              test/bench

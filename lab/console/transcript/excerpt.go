@@ -34,8 +34,9 @@ func (w Window) Both(other Window) Window {
 // reached by any of its methods. Positions are those of the whole log.
 //
 // Times are known for pieces of up to [Granularity]. A piece is within a window
-// where all of it certainly is: the first or last half second of a window may be
-// missing, and nothing of its neighbours is there.
+// where all of it certainly is: unless the log was marked there ([Log.Mark]), the
+// first or last half second of a window may be missing, and nothing of its
+// neighbours is there.
 //
 // An Excerpt never changes, keeps no file open, and is safe for concurrent use.
 // It has in memory a few words for each segment, and what was not on disk yet.
@@ -124,7 +125,7 @@ func (e *Excerpt) End() Position {
 	if n := len(e.spans); n > 0 {
 		return e.spans[n-1].to
 	}
-	return e.snapshot.end()
+	return e.end()
 }
 
 // PositionAt returns the position of the first byte that was certainly printed

@@ -92,6 +92,10 @@ func (r *tape) play(program []byte) {
 		}
 		r.advance(time.Duration(p[1]) * 10 * time.Millisecond)
 		r.record(texts[int(p[0])%len(texts)])
+		if p[2]%7 == 0 {
+			r.advance(time.Millisecond) // what comes within one has no order
+			r.log().Mark()
+		}
 		if p[2]%2 == 0 {
 			r.log().Flush()
 		}
@@ -346,6 +350,39 @@ func TestPositionsAndTimes(t *testing.T) {
 	}
 	if page, err := none.PageBefore(none.End(), 5); err != nil || len(page.Text) > 0 {
 		t.Errorf("of nothing: %+v, %v", page, err)
+	}
+}
+
+// When a machine changes hands, neither of the two loses half a second.
+func TestWindowsAreExactWhereTheLogIsMarked(t *testing.T) {
+	for _, flush := range []bool{false, true} {
+		r := newTape(t, Limits{Segment: 20})
+		var marked time.Time
+		for i, text := range []string{"of ada", "of ada, too", "of grace", "of grace, too"} {
+			if i == 2 {
+				r.log().Mark()
+				r.log().Mark() // by another one's reservation
+				marked = r.now()
+			}
+			r.record(text)
+			if flush {
+				r.log().Flush()
+			}
+			r.advance(10 * time.Millisecond)
+		}
+		for _, q := range []*tape{r, r.restarted(Limits{Segment: 20})} {
+			if q != r && !flush {
+				continue // nothing was on disk
+			}
+			before, after := Window{Until: marked}, Window{Since: marked}
+			if got := string(q.known(q.excerpt(before))); got != "of adaof ada, too" {
+				t.Errorf("flush %t: before: %q", flush, got)
+			}
+			if got := string(q.known(q.excerpt(after))); got != "of graceof grace, too" {
+				t.Errorf("flush %t: after: %q", flush, got)
+			}
+			q.checkTimes(q.excerpt(Window{}))
+		}
 	}
 }
 

@@ -65,7 +65,8 @@ func TestIndexSaysWhatIsWithinAWindow(t *testing.T) {
 		"the last piece, too":          {indexOf(record{1, 0}, record{2, 10}), none, 3, []span{{0, 100}}},
 		"bytes before any record":      {indexOf(record{2, 10}), none, 3, []span{{0, 100}}},
 		"a damaged record before till": {damagedIn(indexOf(record{1, 0}, record{2, 10}, record{3, 20}), 1), 1, 2, nil},
-		"a damaged record, and after":  {damagedIn(indexOf(record{1, 0}, record{2, 10}, record{3, 20}), 1), 1, 3, []span{{0, 20}}},
+		"the same, where it may hide":  {damagedIn(indexOf(record{1, 0}, record{2, 10}, record{3, 20}), 1), 1, 3, nil},
+		"a damaged record, and after":  {damagedIn(indexOf(record{1, 0}, record{2, 10}, record{3, 20}), 1), 1, 4, []span{{0, 100}}},
 	} {
 		var w Window
 		if test.since != none {
@@ -90,8 +91,8 @@ func TestHalfASecondAcrossABoundIsLeftOut(t *testing.T) {
 		since, until int64 // milliseconds
 		want         []span
 	}{
-		{1000, 1399, nil},
-		{1000, 1400, []span{{0, 10}}}, // the next piece began then
+		{1000, 1400, nil},
+		{1000, 1401, []span{{0, 10}}}, // the next piece began before
 		{1001, 1899, nil},
 		{1001, 1900, []span{{10, 20}}},
 		{2000, 3499, nil},

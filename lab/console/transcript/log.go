@@ -61,10 +61,17 @@ type batch struct {
 // add appends what came at that time. A clock that was set back begins a piece.
 func (b *batch) add(p []byte, now time.Time) {
 	at := now.UnixMilli()
-	if n := len(b.came); n == 0 || at < b.came[n-1].at || at-b.came[n-1].at >= Granularity.Milliseconds() {
+	if n := len(b.came); n == 0 || b.marked() || at < b.came[n-1].at || at-b.came[n-1].at >= Granularity.Milliseconds() {
 		b.came = append(b.came, record{at: at, offset: int64(len(b.bytes))})
 	}
 	b.bytes = append(b.bytes, p...)
+}
+
+// marked reports whether the last piece has nothing: it says when the one
+// before was over.
+func (b *batch) marked() bool {
+	n := len(b.came)
+	return n > 0 && b.came[n-1].offset == int64(len(b.bytes))
 }
 
 // Position is a place in a log: how many bytes were printed before it, those
@@ -110,9 +117,27 @@ func (l *Log) Append(p []byte) Position {
 		return begin
 	}
 	l.pending.add(p, l.folder.now())
-	hurry := len(l.pending.bytes) >= flushSize && !l.hurried
+	l.scheduleLocked(len(l.pending.bytes) >= flushSize)
+	return begin
+}
+
+// Mark says that windows of time may begin or end now: what was appended before
+// is known to be older, to the millisecond, and what comes next to be newer. It
+// does not wait for the disk.
+func (l *Log) Mark() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.endLocked() == 0 || l.pending.marked() {
+		return
+	}
+	l.pending.came = append(l.pending.came, record{at: l.folder.now().UnixMilli(), offset: int64(len(l.pending.bytes))})
+	l.scheduleLocked(false)
+}
+
+// scheduleLocked has pending written, and at once if it must hurry.
+func (l *Log) scheduleLocked(hurry bool) {
 	wait := flushEvery
-	if hurry {
+	if hurry = hurry && !l.hurried; hurry {
 		l.hurried, wait = true, 0
 	}
 	switch {
@@ -122,7 +147,6 @@ func (l *Log) Append(p []byte) Position {
 		l.timer.Reset(wait)
 	}
 	l.scheduled = true
-	return begin
 }
 
 // End returns where the next byte will be.
@@ -149,7 +173,7 @@ func (l *Log) Flush() {
 	l.writing, l.pending = l.pending, batch{}
 	dropped := l.dropped
 	l.scheduled, l.hurried, l.dropped = false, false, 0
-	if len(l.writing.bytes) == 0 {
+	if len(l.writing.came) == 0 {
 		l.mu.Unlock()
 		return
 	}
@@ -217,7 +241,7 @@ func (l *Log) write(b batch) (n int, err error) {
 	n, err = data.WriteAt(b.bytes, l.current.size)
 	l.current.size += int64(n)
 	for _, r := range b.came {
-		if r.offset < int64(n) { // else the next record takes the place of this one
+		if r.offset < int64(n) || err == nil { // else the next record takes the place of this one
 			l.current.index += recordSize
 		}
 	}

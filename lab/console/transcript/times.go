@@ -115,7 +115,7 @@ func (c *clock) find(p Position) (int, error) {
 func (c *clock) load(p Position) (err error) {
 	e := c.excerpt
 	if disk := e.onDisk.position(); p >= disk {
-		c.from, c.to, c.base, c.records = disk, e.snapshot.end(), disk, e.rest.came
+		c.from, c.to, c.base, c.records = disk, e.end(), disk, e.rest.came
 		return nil
 	}
 	i := e.segmentOf(p)

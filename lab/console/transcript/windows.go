@@ -10,13 +10,13 @@ import (
 // within returns what was printed in any of these windows, in its order.
 func (e *Excerpt) within(windows []Window) ([]span, error) {
 	if slices.Contains(windows, Window{}) {
-		if begin := e.begin(); begin < e.snapshot.end() {
-			return []span{{begin, e.snapshot.end()}}, nil
+		if begin := e.begin(); begin < e.end() {
+			return []span{{begin, e.end()}}, nil
 		}
 		return nil, nil
 	}
 	s := newSifter(windows)
-	s.enter(e.snapshot.end())
+	s.enter(e.end())
 	disk := e.onDisk.position()
 	for _, c := range slices.Backward(e.rest.came) {
 		s.add(c.at, disk+Position(c.offset))
@@ -88,7 +88,7 @@ func (e *Excerpt) sift(s *sifter, seg segment) (err error) {
 type sifter struct {
 	windows []bounds
 	least   int64    // the oldest time seen
-	over    int64    // when the piece before came, which is behind the next: that was over by then
+	over    int64    // when the next piece was over, as what is behind it says, in milliseconds
 	end     Position // of the next piece
 	unclear bool     // records that were of a part of the next piece are damaged
 	spans   []span   // found, the newest first
@@ -115,6 +115,10 @@ func newSifter(windows []Window) *sifter {
 // ceilMillis is for a bound from below: records are rounded down.
 func ceilMillis(t time.Time) int64 { return t.Add(time.Millisecond - 1).UnixMilli() }
 
+// farAway is a time that is as good as any behind it, in milliseconds: a sum
+// with it does not overflow.
+const farAway = 1 << 60
+
 // enter says where the next piece ends: at the end of a file.
 func (s *sifter) enter(end Position) { s.end, s.unclear = end, false }
 
@@ -125,6 +129,7 @@ func (s *sifter) reachesBack() bool {
 
 // add sifts the piece that begins there and came at that time.
 func (s *sifter) add(at int64, from Position) {
+	at = min(max(at, -farAway), farAway)
 	s.least = min(s.least, at)
 	over := int64(math.MaxInt64)
 	if !s.unclear {
@@ -133,8 +138,12 @@ func (s *sifter) add(at int64, from Position) {
 	if s.over >= at { // else the clock was set back
 		over = min(over, s.over)
 	}
-	s.keep(from, s.least, over)
-	s.over, s.unclear = at, false
+	s.over = at
+	if from < s.end { // else it is a mark, and certainly came behind the next
+		s.over++
+		s.keep(from, s.least, max(over, at+1))
+	}
+	s.unclear = false
 }
 
 // addUnknown sifts a piece of which only is known that it came before what is
