@@ -84,7 +84,6 @@ var bmcAdvice = []struct {
 	{ipmi.ErrNoAnswer, "check that it has power and network, and that its address is right"},
 	{ipmi.ErrBadCredentials, "an admin can correct them: provisioner machine add NAME --bmc ADDRESS --bmc-user USER --bmc-password-file FILE"},
 	{ipmi.ErrProtocol, "check that a BMC has this address; its firmware may need an update"},
-	{ipmi.ErrSOLActive, "somebody else has its console open; close it there"},
 }
 
 func advise(err error) error {

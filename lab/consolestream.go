@@ -2,10 +2,12 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"time"
 
+	"provisioner/ipmi"
 	"provisioner/lab/console"
 	"provisioner/lab/console/shellguard"
 )
@@ -29,7 +31,11 @@ func (s *guardedStream) Write(p []byte) (int, error) {
 	}
 	passed, refused := s.filter.Pass(p)
 	if len(passed) > 0 {
-		if n, err := s.ReadWriteCloser.Write(passed); err != nil {
+		n, err := s.ReadWriteCloser.Write(passed)
+		if errors.Is(err, ipmi.ErrRefused) { // the machine is off, for example: the console goes on
+			err = &console.RefusedError{Reason: err.Error()}
+		}
+		if err != nil {
 			return n, err
 		}
 	}

@@ -114,10 +114,7 @@ func (c *Console) pump(ctx context.Context, stream io.ReadWriteCloser) error {
 					c.refused(in.from, refusal)
 					err = nil
 				}
-				in.taken <- err
-				if err != nil && in.keys != nil {
-					return // the reader will learn it too, and says why
-				}
+				in.taken <- err // of a stream that is dead, the reader learns it, too
 			}
 		}
 	})

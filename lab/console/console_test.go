@@ -31,6 +31,7 @@ type machine struct {
 	breaks bool   // its streams can send BREAK
 	broken int    // how many came
 	refuse string // why input does not pass; empty: it does
+	deaf   error  // what input answers though the stream lives; nil: it is taken
 }
 
 var errInUse = errors.New("in use")
@@ -98,8 +99,11 @@ func (p *breakingPort) SendBreak(context.Context) error {
 
 func (p *breakingPort) Write(b []byte) (int, error) {
 	p.machine.mu.Lock()
-	reason := p.machine.refuse
+	reason, deaf := p.machine.refuse, p.machine.deaf
 	p.machine.mu.Unlock()
+	if deaf != nil {
+		return 0, deaf
+	}
 	if reason != "" {
 		return 0, &console.RefusedError{Reason: reason}
 	}

@@ -188,3 +188,23 @@ func TestBreakAndRefusedInputAreToldToWhoTyped(t *testing.T) {
 		}
 	})
 }
+
+func TestInputThatFailsOnceIsTakenTheNextTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{breaks: true, deaf: errors.New("no acknowledgement")}
+		c := newConsole(t, m)
+		defer c.Close()
+		v := c.View("ada", nil)
+		defer v.Close()
+		synctest.Wait()
+		if err := v.Send(t.Context(), []byte("x")); err == nil || err.Error() != "no acknowledgement" {
+			t.Errorf("input that fails: %v", err)
+		}
+		m.mu.Lock()
+		m.deaf = nil
+		m.mu.Unlock()
+		if err := types(m, v); err != nil {
+			t.Errorf("the next input: %v", err)
+		}
+	})
+}
