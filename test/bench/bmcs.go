@@ -27,8 +27,9 @@ func bmcAddress(i int) string { return fmt.Sprintf("127.1.%d.%d", i/250, i%250+1
 
 // bmcs is the role of n simulated BMCs, each at its own address.
 type bmcs struct {
-	hosts []*host
-	ctrls []*sim.BMC
+	hosts  []*host
+	ctrls  []*sim.BMC
+	silent []net.PacketConn // kept, for one that is forgotten is closed, and that answers by ICMP
 }
 
 // Boards says how many BMCs there are, and how many are not well: every other
@@ -58,6 +59,8 @@ func (b *bmcs) Start(cfg Boards, _ *none) error {
 			go func() { _ = ctrl.Serve(context.Background(), conn) }() // until the process ends
 		case number%2 == 0:
 			go talkRubbish(conn) // until the process ends
+		default:
+			b.silent = append(b.silent, conn)
 		}
 	}
 	return nil
@@ -100,9 +103,9 @@ func (b *bmcs) AwaitOpen(want int, _ *none) error {
 
 // Speech is what machines are to print.
 type Speech struct {
-	Talkers int           // every so many machines that they are spread over all
-	Rate    int           // bytes a second
-	For     time.Duration // of it
+	Talkers int // how many machines print; they are spread over all
+	Rate    int // bytes a second of each
+	For     time.Duration
 }
 
 // Talk has machines print at a steady rate, and returns when the BMCs have

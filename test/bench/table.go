@@ -15,8 +15,8 @@ import (
 type row struct {
 	Measure string
 	Ours    string
-	Peer    string // empty: there is none
-	Ratio   float64
+	Peer    string  // empty: there is none
+	Ratio   float64 // of ours to the peer's, less is better; 0: there is none
 	Target  string
 	Met     bool
 }
