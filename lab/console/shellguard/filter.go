@@ -2,7 +2,7 @@
 // shell of its BMC, or the switches of its serial port multiplexer.
 //
 // Both listen to what is typed, for sequences such as ESC ( ; whoever got that
-// far would act as the account by which we are connected, an administrator. A
+// far would act as the account by which we are connected, often an administrator. A
 // [Filter] sees all that is typed to one machine and drops the byte that would
 // complete such a sequence. Nothing is ever held back: an ESC is at the machine
 // before anybody knows what follows it, or vi would hang.
