@@ -9,7 +9,6 @@ import (
 const (
 	fruHeaderSize = 8
 	fruVersion    = 1
-	fruFieldsEnd  = 0xc1
 )
 
 // FRUChassis is what a machine is built into.
@@ -72,7 +71,7 @@ func parseFRUArea(p []byte, begin int, fields ...*string) error {
 	if len(p) <= begin || p[0]&0x0f != fruVersion {
 		return errors.New("it is blank, or of a version that is not known")
 	}
-	for rest := p[begin:]; len(rest) > 0 && len(fields) > 0 && rest[0] != fruFieldsEnd; fields = fields[1:] {
+	for rest := p[begin : len(p)-1]; len(rest) > 0 && len(fields) > 0 && !fruFieldsEnd(rest); fields = fields[1:] {
 		n := min(int(rest[0]&0x3f), len(rest)-1)
 		*fields[0] = fruText(rest[0]>>6, rest[1:1+n])
 		rest = rest[1+n:]
@@ -81,6 +80,13 @@ func parseFRUArea(p []byte, begin int, fields ...*string) error {
 		return errChecksum
 	}
 	return nil
+}
+
+// fruFieldsEnd reports whether no field follows: a text of one byte would begin
+// with the same C1h (§13), and manufacturers write some, such as a version 2.
+func fruFieldsEnd(rest []byte) bool {
+	const end = encodedLatin1<<6 | 1
+	return rest[0] == end && (len(rest) < 2 || rest[1] <= ' ' || rest[1] > '~')
 }
 
 // fruText reads a field (§13). Unicode, which the last encoding would be for

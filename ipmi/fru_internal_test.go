@@ -18,7 +18,7 @@ func fruArea(begin []byte, fields ...string) []byte {
 	for _, f := range fields {
 		p = append(append(p, encodedLatin1<<6|uint8(len(f))), f...)
 	}
-	p = append(p, fruFieldsEnd)
+	p = append(p, 0xc1)
 	for len(p)%8 != 7 {
 		p = append(p, 0)
 	}
@@ -131,6 +131,22 @@ func TestWhatIsWrongWithAnInventoryIsSaid(t *testing.T) {
 	small := fruReader{do: empty.do, size: 4, unit: 1, piece: fruPiece}
 	if _, err := small.inventory(t.Context()); !errors.Is(err, ErrProtocol) {
 		t.Errorf("an inventory of 4 bytes: %v", err)
+	}
+}
+
+func TestTextOfOneByteIsNotTheEnd(t *testing.T) {
+	p := fruArea([]byte{1, 0, 25}, "Seller", "R640", "", "2", "SVCTAG7")
+	var got FRUProduct
+	if err := got.parse(p); err != nil || got != (FRUProduct{Manufacturer: "Seller", Name: "R640", Version: "2", Serial: "SVCTAG7"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// The end, with nothing but a checksum that is a letter behind it.
+	p = fruArea([]byte{1, 0, 0}, "ABC", "DEF", "GH")
+	p[15] = 'K'
+	p[2] = -sum(p) // the language, which nobody reads
+	got = FRUProduct{}
+	if err := got.parse(p); err != nil || got != (FRUProduct{Manufacturer: "ABC", Name: "DEF", PartNumber: "GH"}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

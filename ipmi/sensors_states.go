@@ -13,6 +13,7 @@ const (
 	SensorIntrusion   SensorType = 0x05
 	SensorProcessor   SensorType = 0x07
 	SensorPowerSupply SensorType = 0x08
+	SensorOther       SensorType = 0x0b // by its unit: power, airflow
 )
 
 var sensorTypes = [...]string{

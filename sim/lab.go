@@ -99,7 +99,7 @@ func (l *Lab) add(ctx context.Context, cfg LabConfig, i int) error {
 	}
 	var err error
 	m.Machine, err = NewMachine(ctx, Config{
-		Name: m.Name, MAC: m.MAC, Arch: m.Arch, Processor: model.processor,
+		Name: m.Name, MAC: m.MAC, Arch: m.Arch, Processor: model.processor, Model: model.name,
 		Network: cfg.Network, Installed: installed, Pace: cfg.Pace, Now: cfg.Now,
 	})
 	if err != nil {

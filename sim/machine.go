@@ -35,6 +35,7 @@ type Config struct {
 	MAC       net.HardwareAddr // of its one network port, 6 bytes
 	Arch      string           // AMD64 or ARM64
 	Processor string           // as firmware and kernel print it; empty: a plain name
+	Model     string           // what its inventory calls it; empty: a plain name
 	Network   Network          // what it is plugged into
 	Installed bool             // an operating system is on its disk from the start
 
@@ -50,6 +51,7 @@ type Config struct {
 type Machine struct {
 	cfg   Config
 	mains context.Context //nolint:containedctx // the machine is dead when it ends
+	since time.Time       // when the mains came on
 	wg    sync.WaitGroup  // the goroutines of runs
 
 	mu         sync.Mutex
@@ -87,7 +89,10 @@ func NewMachine(ctx context.Context, cfg Config) (*Machine, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Machine{cfg: cfg, mains: ctx}
+	if cfg.Model == "" {
+		cfg.Model = "generic " + cfg.Arch
+	}
+	m := &Machine{cfg: cfg, mains: ctx, since: cfg.Now()}
 	if cfg.Installed {
 		m.disk = disk{system: installers["url"].system, hostname: hostname(cfg.Name)}
 	}

@@ -192,5 +192,6 @@ var commands = sync.OnceValue(func() *handlers.Registry {
 	handlers.RegisterAllHandlers(plain)
 	reg.RegisterFunc(types.CommandChassisControl, control(plain))
 	reg.RegisterFunc(types.CommandGetSessionInfo, sessionInfo(plain))
+	registerEquipment(reg, plain)
 	return reg
 })

@@ -11,8 +11,9 @@ import (
 	"provisioner/ipmi"
 )
 
-// board is the reference server's view of the hardware: a chassis and a
-// serial port, and nothing else.
+// board is the reference server's view of the hardware: a chassis, a serial
+// port, and the stores of Equipped hardware. Sensors are read by handlers of
+// our own.
 type board struct {
 	chassis chassis
 	serial  *serialPort
@@ -21,11 +22,17 @@ type board struct {
 func (b *board) Chassis() hal.ChassisHAL { return &b.chassis }
 func (b *board) Console() hal.ConsoleHAL { return b.serial }
 func (*board) Sensors() hal.SensorHAL    { return nil }
-func (*board) Storage() hal.StorageHAL   { return nil }
 func (*board) Network() hal.NetworkHAL   { return nil }
 func (*board) GPIO() hal.GPIOHAL         { return nil }
 func (*board) I2C() hal.I2CHAL           { return nil }
 func (*board) Close() error              { return nil }
+
+func (b *board) Storage() hal.StorageHAL {
+	if hw, ok := b.chassis.hw.(Equipped); ok {
+		return store{hw}
+	}
+	return nil
+}
 
 type chassis struct {
 	hw Hardware
