@@ -20,12 +20,13 @@ type BMC interface {
 	// OpenSOL opens the machine's console. One that somebody else has open is
 	// taken from them with takeOver, and [ipmi.ErrSOLActive] without.
 	OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error)
-	// DeviceInfo, Sensors, SEL (the newest entries first, limit at most) and
-	// FRU are the parts of the [Inventory].
+	// DeviceInfo, Sensors, SEL (the newest entries first, limit at most), FRU
+	// and SOLSettings are the parts of the [Inventory].
 	DeviceInfo(ctx context.Context) (ipmi.DeviceInfo, error)
 	Sensors(ctx context.Context) ([]ipmi.Sensor, error)
 	SEL(ctx context.Context, limit int) ([]ipmi.SELEntry, error)
 	FRU(ctx context.Context) (ipmi.FRU, error)
+	SOLSettings(ctx context.Context) (ipmi.SOLSettings, error)
 	// Close ends the session, so that the BMC keeps no room for it.
 	Close(ctx context.Context) error
 }
@@ -135,4 +136,9 @@ func (a advised) SEL(ctx context.Context, limit int) ([]ipmi.SELEntry, error) {
 func (a advised) FRU(ctx context.Context) (ipmi.FRU, error) {
 	fru, err := a.BMC.FRU(ctx)
 	return fru, advise(err)
+}
+
+func (a advised) SOLSettings(ctx context.Context) (ipmi.SOLSettings, error) {
+	settings, err := a.BMC.SOLSettings(ctx)
+	return settings, advise(err)
 }

@@ -22,13 +22,14 @@ type Seat struct {
 }
 
 func (l *Lab) newConsole(m store.Machine, bmc BMC) *console.Console {
+	guard := &shellGuard{bmc: bmc}
 	return console.New(console.Config{
 		Open: func(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
 			stream, err := l.openStream(ctx, m, bmc, takeOver)
 			if err != nil {
 				return nil, err
 			}
-			return &guardedStream{ReadWriteCloser: stream, ctx: ctx, bmc: bmc}, nil
+			return &guardedStream{ReadWriteCloser: stream, ctx: ctx, guard: guard}, nil
 		},
 		InUse:   func(err error) bool { return errors.Is(err, ipmi.ErrSOLActive) },
 		Insist:  l.consolesInsist.Load,

@@ -38,6 +38,8 @@ type (
 	SensorStatus = ipmi.SensorStatus
 	// SELEntry is an entry of the event log.
 	SELEntry = ipmi.SELEntry
+	// SOLSettings are how the BMC is set up for consoles.
+	SOLSettings = ipmi.SOLSettings
 )
 
 // How a sensor's reading, or an event, is to be taken.
@@ -56,6 +58,7 @@ type Inventory struct {
 	FRU     Reading[FRU]
 	Sensors Reading[[]Sensor]
 	Events  Reading[[]SELEntry] // the newest 100, newest first
+	Console Reading[SOLSettings]
 }
 
 // Reading is one part of an [Inventory]. Value is shared with others who ask,
@@ -74,6 +77,7 @@ const (
 	InventoryFRU
 	InventorySensors
 	InventoryEvents
+	InventoryConsole
 )
 
 // Inventory asks a machine's BMC for parts of its inventory, all if none is
@@ -169,6 +173,9 @@ func (i *inventory) refresh(ctx context.Context, bmc BMC, now func() time.Time, 
 				return err
 			}
 			return refresh(&i.Events, now, readingsKept, func() ([]SELEntry, error) { return bmc.SEL(ctx, inventoryEvents) })
+		}},
+		{InventoryConsole, func() error {
+			return refresh(&i.Console, now, hardwareKept, func() (SOLSettings, error) { return bmc.SOLSettings(ctx) })
 		}},
 	} {
 		if !wanted(part.name) {

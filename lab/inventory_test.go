@@ -21,11 +21,11 @@ func TestInventoryIsReadWhenItIsOld(t *testing.T) {
 		asked []string
 	}{
 		{0, []lab.InventoryPart{lab.InventoryFRU}, []string{"fru"}},
-		{0, nil, []string{"device", "sensors", "events 100"}},
+		{0, nil, []string{"device", "sensors", "events 100", "console settings"}},
 		{29 * time.Second, nil, nil},
 		{time.Second, nil, []string{"sensors", "events 100"}},
 		{time.Hour, []lab.InventoryPart{lab.InventorySensors}, []string{"sensors"}},
-		{0, nil, []string{"device", "fru", "events 100"}},
+		{0, nil, []string{"device", "fru", "events 100", "console settings"}},
 	} {
 		f.advance(tt.after)
 		got, err := f.Inventory(t.Context(), f.grace, "web-01", tt.parts...) // who holds nothing
@@ -50,7 +50,7 @@ func TestWhatABMCLacksIsAProblemOfThePart(t *testing.T) {
 	bmc.mu.Lock()
 	bmc.fruErr = &ipmi.Error{Op: "inventory", Addr: "10.0.0.1:623", Err: fmt.Errorf("%w: invalid command", ipmi.ErrRefused)}
 	bmc.mu.Unlock()
-	for _, asked := range [][]string{{"device", "fru", "sensors", "events 100"}, nil} {
+	for _, asked := range [][]string{{"device", "fru", "sensors", "events 100", "console settings"}, nil} {
 		got, err := f.Inventory(t.Context(), f.ada, "web-01")
 		f.must(err)
 		if got.FRU.Problem != "BMC 10.0.0.1:623: inventory: refused: invalid command" || got.Sensors.Problem != "" || len(got.Sensors.Value) != 1 {

@@ -225,7 +225,7 @@ func (b *fakeBMC) SetBootDevice(_ context.Context, device ipmi.BootDevice, optio
 	return b.do(fmt.Sprintf("boot %s efi=%t persistent=%t", device, options.EFI, options.Persistent), func() {})
 }
 
-// DeviceInfo, Sensors, SEL and FRU are what inventory says, and are asked for
+// DeviceInfo, Sensors, SEL, FRU and SOLSettings are what inventory says, and are asked for
 // in the order of orders.
 func (b *fakeBMC) DeviceInfo(context.Context) (info ipmi.DeviceInfo, err error) {
 	return info, b.do("device", func() { info = ipmi.DeviceInfo{Manufacturer: 674} })
@@ -252,6 +252,10 @@ func (b *fakeBMC) FRU(context.Context) (fru ipmi.FRU, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return fru, errors.Join(err, b.fruErr)
+}
+
+func (b *fakeBMC) SOLSettings(context.Context) (settings ipmi.SOLSettings, err error) {
+	return settings, b.do("console settings", func() { settings = ipmi.SOLSettings{Enabled: true, BitRate: 115200} })
 }
 
 func (b *fakeBMC) OpenSOL(_ context.Context, takeOver bool) (io.ReadWriteCloser, error) {

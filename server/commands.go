@@ -30,6 +30,7 @@ type commands struct {
 	Sensors  sensorsCommand  `cmd:"" help:"What the sensors of a machine say: temperatures, fans, power supplies."`
 	SEL      selCommand      `cmd:"" name:"sel" help:"The system event log of a machine, newest entry last."`
 	FRU      fruCommand      `cmd:"" name:"fru" help:"What a machine is: manufacturer, model, serial numbers, and its BMC."`
+	BMC      bmcCommand      `cmd:"" name:"bmc" help:"Who the BMC of a machine is, and how it is set up for consoles."`
 	Patterns patternsCommand `cmd:"" help:"What is looked for in the output of all consoles, such as kernel panics and login prompts."`
 	Whoami   whoamiCommand   `cmd:"" help:"Who you are to this server."`
 	Help     helpCommand     `cmd:"" help:"This list."`

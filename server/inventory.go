@@ -235,7 +235,7 @@ func (c fruCommand) Run(in *invocation) error {
 		j.Board.Made = fru.Board.Made.Format(time.DateOnly)
 	}
 	if d := inventory.Device; d.Problem == "" {
-		j.BMC = &jsonBMC{d.Value.Manufacturer.String(), int(d.Value.Manufacturer), int(d.Value.Product), d.Value.Firmware, d.Value.IPMIVersion}
+		j.BMC = toJSONBMC(d.Value)
 	}
 	if c.JSON {
 		return in.print(true, j, "")
@@ -258,7 +258,7 @@ func (j jsonFRU) write(in *invocation) error {
 		}
 	}
 	if b := j.BMC; b != nil {
-		table.row("BMC", fmt.Sprintf("%s, product %04Xh, firmware %s, IPMI %s", b.Manufacturer, b.ProductID, b.Firmware, b.IPMI))
+		table.row("BMC", b.String())
 	}
 	return table.Flush()
 }

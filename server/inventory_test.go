@@ -36,6 +36,10 @@ func inventoried(t *testing.T) *product {
 		Board:    ipmi.FRUBoard{Manufacturer: "DELL", Name: "06NR82", Made: at},
 		Problems: []string{"chassis area: its checksum does not agree"},
 	}
+	p.bmc.settings = ipmi.SOLSettings{
+		Enabled: true, ForceEncryption: true, Privilege: ipmi.PrivilegeOperator, AccumulateInterval: 60 * time.Millisecond, SendThreshold: 96,
+		RetryCount: 7, RetryInterval: 500 * time.Millisecond, BitRate: 115200, Unknown: []string{"payload port", "non-volatile bit rate"},
+	}
 	return p
 }
 
@@ -67,6 +71,15 @@ Serial        SVCTAG7
 Board         DELL 06NR82
 Board made    2026-11-20
 BMC           unspecified, product 0000h, firmware , IPMI 
+`,
+		"bmc web-01": `
+BMC                  unspecified, product 0000h, firmware , IPMI 
+Console              enabled
+Bit rate             115200 bit/s
+Collects output for  60ms, or 96 characters
+Sends again          7 times, every 500ms
+Takes                encryption, privilege operator
+Not told             payload port, non-volatile bit rate
 `,
 	} {
 		if r := p.run("grace", grace, command, ""); r.code != 0 || "\n"+r.out != want {

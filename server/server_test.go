@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -177,15 +178,56 @@ type fakeBMC struct {
 	sensors []ipmi.Sensor
 	events  []ipmi.SELEntry
 	fru     ipmi.FRU
-	lacks   error // what Sensors answers
+
+	settings ipmi.SOLSettings
+	lacks    error // what Sensors answers
+
+	mu    sync.Mutex
+	off   bool
+	inUse bool     // another program has the console
+	asked []string // what it was asked to do, in order
 }
 
-func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error)   { return ipmi.PowerOn, b.err }
-func (b *fakeBMC) SetPower(context.Context, ipmi.PowerAction) error { return b.err }
-func (b *fakeBMC) Identify(context.Context, ipmi.Light) error       { return b.err }
-func (b *fakeBMC) Close(context.Context) error                      { return nil }
-func (b *fakeBMC) SetBootDevice(context.Context, ipmi.BootDevice, ipmi.BootOptions) error {
+// order notes what the BMC was asked to do.
+func (b *fakeBMC) order(format string, args ...any) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked = append(b.asked, fmt.Sprintf(format, args...))
 	return b.err
+}
+
+// orders returns what the BMC was asked to do since it was called last.
+func (b *fakeBMC) orders() (asked []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	asked, b.asked = b.asked, nil
+	return asked
+}
+
+func (b *fakeBMC) set(off, inUse bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.off, b.inUse = off, inUse
+}
+
+func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.off {
+		return ipmi.PowerOff, b.err
+	}
+	return ipmi.PowerOn, b.err
+}
+
+func (b *fakeBMC) SetPower(_ context.Context, action ipmi.PowerAction) error {
+	return b.order("power %s", action)
+}
+
+func (b *fakeBMC) Identify(context.Context, ipmi.Light) error { return b.err }
+func (b *fakeBMC) Close(context.Context) error                { return nil }
+
+func (b *fakeBMC) SetBootDevice(_ context.Context, device ipmi.BootDevice, _ ipmi.BootOptions) error {
+	return b.order("boot %s", device)
 }
 
 func (b *fakeBMC) DeviceInfo(context.Context) (ipmi.DeviceInfo, error) {
@@ -196,15 +238,32 @@ func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error) {
 }
 func (b *fakeBMC) SEL(context.Context, int) ([]ipmi.SELEntry, error) { return b.events, b.err }
 func (b *fakeBMC) FRU(context.Context) (ipmi.FRU, error)             { return b.fru, b.err }
+func (b *fakeBMC) SOLSettings(context.Context) (ipmi.SOLSettings, error) {
+	return b.settings, b.err
+}
 
-func (b *fakeBMC) OpenSOL(context.Context, bool) (io.ReadWriteCloser, error) {
+func (b *fakeBMC) OpenSOL(_ context.Context, takeOver bool) (io.ReadWriteCloser, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.inUse && !takeOver {
+		return nil, &ipmi.Error{Op: "open SOL", Addr: "10.0.0.1:623", Err: &ipmi.SOLActiveError{Holder: ipmi.Holder{User: "conman"}}}
+	}
+	b.inUse = false
 	ours, theirs := net.Pipe()
 	b.opened <- theirs
-	return ours, nil
+	return line{ours, b}, nil
 }
+
+// line is our end of a console.
+type line struct {
+	net.Conn
+	bmc *fakeBMC
+}
+
+func (l line) SendBreak(context.Context) error { return l.bmc.order("break") }
 
 // joined waits until a person at a console sees what the machine prints.
 func joined(t *testing.T, machine io.Writer, out io.Reader) {

@@ -117,6 +117,10 @@ func (b *fakeBMC) DeviceInfo(context.Context) (ipmi.DeviceInfo, error) {
 	return b.device, b.dead
 }
 
+func (b *fakeBMC) SOLSettings(context.Context) (ipmi.SOLSettings, error) {
+	return ipmi.SOLSettings{}, nil
+}
+
 func (b *fakeBMC) FRU(context.Context) (ipmi.FRU, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
