@@ -78,6 +78,9 @@ func TestIntervalsAreNotInStep(t *testing.T) {
 	}
 }
 
+// scale is how many times smaller a rack is than the one that it stands for.
+const scale = 5
+
 // rack is a number of machines that are polled together.
 type rack struct {
 	mu    sync.Mutex
@@ -93,7 +96,7 @@ func (r *rack) poll(t *testing.T, many, dead int, term time.Duration) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), term)
 	defer cancel()
-	places := make(chan struct{}, maxPolls)
+	places := make(chan struct{}, maxPolls/scale)
 	var all sync.WaitGroup
 	for i := range many {
 		p := poller{
@@ -142,7 +145,9 @@ func (r *rack) figures() (start, longest time.Duration) {
 }
 
 func TestDeadBMCsDoNotKeepTheOthersWaiting(t *testing.T) {
-	const many, term = 1000, 5 * time.Minute
+	// A rack of a thousand, at a fifth of its size: the race detector fails now
+	// and then when more than 255 goroutines share the timers of one bubble.
+	const many, term = 1000 / scale, 5 * time.Minute
 	var start, longest [2]time.Duration
 	var polls [2]int
 	for i, dead := range []int{0, 1} {
@@ -161,12 +166,12 @@ func TestDeadBMCsDoNotKeepTheOthersWaiting(t *testing.T) {
 		})
 	}
 	if start[1] > start[0]+2*placeTerm {
-		t.Errorf("with 100 of 1000 dead the others are known after %v, without after %v", start[1], start[0])
+		t.Errorf("with one in ten dead the others are known after %v, without after %v", start[1], start[0])
 	}
 	if slack := 50 * time.Millisecond; longest[1] > longest[0]+slack {
-		t.Errorf("with 100 of 1000 dead a machine was not asked for %v, without for %v", longest[1], longest[0])
+		t.Errorf("with one in ten dead a machine was not asked for %v, without for %v", longest[1], longest[0])
 	}
-	if perDead := polls[1] / 100; perDead > 5 {
+	if perDead := polls[1] / (many / 10); perDead > 5 {
 		t.Errorf("each dead BMC was asked %d times in %v", perDead, term)
 	}
 }
