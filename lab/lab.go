@@ -139,19 +139,19 @@ func (l *Lab) Run(ctx context.Context) error {
 		last, err = tx.LastEventID(ctx)
 		return err
 	})
+	if err == nil {
+		err = l.loadPatterns(ctx)
+	}
 	if err != nil {
-		return wrap(err, "start the lab")
+		return notStarted(ctx, err)
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	l.mu.Lock()
 	l.watchers, l.watcherCtx = group, groupCtx
 	l.mu.Unlock()
 
-	if err := l.loadPatterns(ctx); err != nil {
-		return wrap(err, "start the lab")
-	}
 	if err := l.attachMachines(ctx); err != nil {
-		return wrap(err, "start the lab")
+		group.Go(func() error { return notStarted(ctx, err) }) // which ends those that were attached
 	}
 	group.Go(func() error {
 		l.keepFound(groupCtx)
@@ -169,6 +169,15 @@ func (l *Lab) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// notStarted says why the lab did not start; nil where it was told to end
+// before it had.
+func notStarted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return wrap(err, "start the lab")
 }
 
 // Close releases what New took. The store is the caller's.

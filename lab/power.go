@@ -201,7 +201,7 @@ func (l *Lab) operate(ctx context.Context, actor Actor, name, wanted string) (st
 	if err == nil {
 		a.insist()
 	}
-	return m, a, wrap(err, "%s", wanted)
+	return m, a, wrap(err, "%s %s", wanted, m.Name)
 }
 
 // insist has the BMC asked even if it is left alone for a while because it has
