@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,7 +138,7 @@ func statusText(name string, s console.Status) string {
 		return "console of " + name + "; ~. at the start of a line leaves it, ~h lists more"
 	case console.Lost:
 		if s.InUse {
-			return fmt.Sprintf("console of %s is in use: %s; ~t takes it", name, lab.ConsoleHolder(s.Err))
+			return fmt.Sprintf("console of %s is in use by %s; ~t takes it", name, cmp.Or(lab.ConsoleHolder(s.Err), "another program"))
 		}
 		return fmt.Sprintf("console of %s lost: %v; trying again", name, s.Err)
 	case console.Connecting:

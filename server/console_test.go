@@ -189,11 +189,12 @@ func TestReplayBeginsWithTheLastLinesAndGoesOnLive(t *testing.T) {
 // untilNoted waits until a person has read something on standard error.
 func untilNoted(t *testing.T, c consoleSession, want string) {
 	t.Helper()
+	deadline := time.After(30 * time.Second)
 	for !strings.Contains(c.notes.String(), want) {
 		select {
 		case <-time.After(5 * time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatalf("notes %q", c.notes.String())
+		case <-deadline:
+			t.Fatalf("%q is not in the notes %q", want, c.notes.String())
 		}
 	}
 }
