@@ -5,6 +5,20 @@ import (
 	"testing"
 )
 
+func FuzzDeviceInfo(f *testing.F) {
+	f.Add([]byte{0x20, 0x81, 0x02, 0x81, 0x02, 0xdf, 0xa2, 0x02, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x15})
+	f.Add(make([]byte, 11))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		info, err := parseDeviceInfo(data)
+		if (err != nil) != (len(data) < 11) {
+			t.Fatalf("%d bytes: %v", len(data), err)
+		}
+		if info.Manufacturer > 0xfffff || plain(info.Firmware) != info.Firmware {
+			t.Errorf("%+v", info)
+		}
+	})
+}
+
 // Answers as the BMCs of real machines give them.
 func TestDeviceInfoOfRealBMCs(t *testing.T) {
 	for _, tt := range []struct {

@@ -308,6 +308,44 @@ func TestRepositoriesEnd(t *testing.T) {
 	}
 }
 
+func TestSensorThatIsNotLinear(t *testing.T) {
+	record := fullRecord(7, "Airflow")
+	record[23] = nonLinear
+	sensors, err := parseRecord(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		reading reply
+		factors reply
+		err     error // of the BMC
+		status  SensorStatus
+		value   float64
+		asked   int
+	}{
+		{"with factors of its own", reply{data: []byte{50, 0xc0, 0}}, reply{data: []byte{51, 3, 0, 0, 0, 0, 0}}, nil, SensorOK, 150, 2},
+		{"without", reply{data: []byte{50, 0xc0, 0}}, reply{code: uint8(types.CodeInvalidCommand)}, nil, SensorUnavailable, 0, 2},
+		{"with half of them", reply{data: []byte{50, 0xc0, 0}}, reply{data: []byte{51, 3, 0}}, nil, SensorUnavailable, 0, 2},
+		{"without a reading", reply{data: []byte{0, 0xe0, 0}}, reply{}, nil, SensorUnavailable, 0, 1},
+		{"that is not there", reply{code: uint8(types.CodeRequestedDataNotPresent)}, reply{}, nil, SensorUnavailable, 0, 1},
+		{"of a BMC that is gone", reply{}, reply{}, ErrNoAnswer, SensorOK, 0, 1},
+	} {
+		asked := 0
+		do := asker(func(_ context.Context, req rawRequest) (reply, error) {
+			asked++
+			if req.cmd.ID == types.CommandGetSensorReading.ID {
+				return tt.reading, tt.err
+			}
+			return tt.factors, tt.err
+		})
+		got, err := do.sensor(t.Context(), &sensors[0])
+		if !errors.Is(err, tt.err) || got.Status != tt.status || got.Value != tt.value || asked != tt.asked || got.Thresholds != (Thresholds{}) {
+			t.Errorf("%s: %+v, %v, %d commands", tt.name, got, err, asked)
+		}
+	}
+}
+
 func TestStatesInWords(t *testing.T) {
 	for _, tt := range []struct {
 		reading uint8

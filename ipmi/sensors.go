@@ -60,7 +60,7 @@ func (c *Client) Sensors(ctx context.Context) ([]Sensor, error) {
 		if !c.reaches(s) {
 			continue
 		}
-		now, err := c.sensor(ctx, s)
+		now, err := asker(c.exchange).sensor(ctx, s)
 		if err != nil {
 			return nil, c.fail(op, fmt.Errorf("%s: %w", s.title(), err))
 		}
@@ -80,8 +80,8 @@ func (c *Client) reaches(s *sensorRecord) bool {
 
 // sensor reads one sensor. That the BMC refuses that is an unavailable sensor,
 // not an error: many list sensors that the machine does not have.
-func (c *Client) sensor(ctx context.Context, s *sensorRecord) (Sensor, error) {
-	r, err := c.ask(ctx, rawRequest{types.CommandGetSensorReading, []byte{s.number}}, true)
+func (do asker) sensor(ctx context.Context, s *sensorRecord) (Sensor, error) {
+	r, err := do.read(ctx, rawRequest{types.CommandGetSensorReading, []byte{s.number}})
 	if errors.Is(err, ErrRefused) {
 		return s.absent(), nil
 	}
@@ -92,8 +92,8 @@ func (c *Client) sensor(ctx context.Context, s *sensorRecord) (Sensor, error) {
 	if s.linearize != nonLinear || !now.available {
 		return s.at(now, s.factors), nil
 	}
-	f, err := c.readingFactors(ctx, s.number, now.raw)
-	if errors.Is(err, ErrRefused) {
+	f, err := do.readingFactors(ctx, s.number, now.raw)
+	if errors.Is(err, ErrRefused) || errors.Is(err, ErrProtocol) {
 		return s.absent(), nil // a reading that nobody can understand
 	}
 	return s.at(now, f), err
@@ -101,8 +101,8 @@ func (c *Client) sensor(ctx context.Context, s *sensorRecord) (Sensor, error) {
 
 // readingFactors asks how a reading of a sensor that is not linear is to be
 // understood (IPMI v2.0 §35.5).
-func (c *Client) readingFactors(ctx context.Context, number, raw uint8) (factors, error) {
-	r, err := c.ask(ctx, rawRequest{types.CommandGetSensorReadingFactors, []byte{number, raw}}, true)
+func (do asker) readingFactors(ctx context.Context, number, raw uint8) (factors, error) {
+	r, err := do.read(ctx, rawRequest{types.CommandGetSensorReadingFactors, []byte{number, raw}})
 	switch {
 	case err != nil:
 		return factors{}, err

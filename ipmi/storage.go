@@ -16,7 +16,7 @@ var (
 )
 
 // asker runs one command that may be run twice, and returns its response,
-// refusals included.
+// refusals included: the readers of stores and sensors need no more of a BMC.
 type asker func(context.Context, rawRequest) (reply, error)
 
 // exchange is do for the readers of stores.
