@@ -79,19 +79,25 @@ func (c *ConsoleLog) open(ctx context.Context) (store.Machine, error) {
 
 // readable returns the times of which an actor may read what a machine
 // printed; an error where there are none.
-func (l *Lab) readable(ctx context.Context, actor Actor, m store.Machine) (windows []transcript.Window, err error) {
+func (l *Lab) readable(ctx context.Context, actor Actor, m store.Machine) (readable []transcript.Window, err error) {
+	err = l.store.Read(ctx, func(tx *store.Tx) error {
+		readable, err = windows(ctx, tx, actor, m)
+		return err
+	})
+	if err == nil && len(readable) == 0 {
+		err = actor.MayOperate(m)
+	}
+	return readable, err
+}
+
+// windows is readable in a transaction, without the error.
+func windows(ctx context.Context, tx *store.Tx, actor Actor, m store.Machine) (windows []transcript.Window, err error) {
 	if actor.IsAdmin() {
 		return []transcript.Window{{}}, nil
 	}
-	err = l.store.Read(ctx, func(tx *store.Tx) error {
-		held, err := tx.Held(ctx, m.ID, actor.User.ID)
-		for _, h := range held {
-			windows = append(windows, transcript.Window(h))
-		}
-		return err
-	})
-	if err == nil && len(windows) == 0 {
-		err = actor.MayOperate(m)
+	held, err := tx.Held(ctx, m.ID, actor.User.ID)
+	for _, h := range held {
+		windows = append(windows, transcript.Window(h))
 	}
 	return windows, err
 }

@@ -3,8 +3,11 @@ package lab
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
+	"provisioner/lab/console/transcript"
 	"provisioner/store"
 )
 
@@ -126,10 +129,29 @@ func (l *Lab) Subscribe() Subscription {
 }
 
 // MachineEvents returns at most limit events of a machine, the newest first.
-func (l *Lab) MachineEvents(ctx context.Context, actor Actor, name string, limit int) (events []store.Event, err error) {
-	err = l.store.Read(ctx, func(tx *store.Tx) error {
-		events, err = tx.MachineEvents(ctx, name, limit)
+// Of what was found in the output of its console, the line itself is left out
+// for those who may not read that.
+func (l *Lab) MachineEvents(ctx context.Context, actor Actor, name string, limit int) ([]store.Event, error) {
+	m, err := l.machine(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var events []store.Event
+	var held []transcript.Window
+	err = l.store.Read(ctx, func(tx *store.Tx) (err error) {
+		if held, err = windows(ctx, tx, actor, m); err != nil {
+			return err
+		}
+		events, err = tx.MachineEvents(ctx, m.Name, limit)
 		return err
 	})
+	for i, e := range events {
+		shown := func(w transcript.Window) bool {
+			return !e.At.Before(w.Since) && (w.Until.IsZero() || e.At.Before(w.Until))
+		}
+		if e.Kind == EventConsolePattern && !slices.ContainsFunc(held, shown) {
+			events[i].Detail, _, _ = strings.Cut(e.Detail, patternSeparator)
+		}
+	}
 	return events, wrap(err, "events of %s", name)
 }

@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"sync/atomic"
@@ -20,6 +19,9 @@ const (
 
 	// foundBatch is how many are kept at once.
 	foundBatch = 64
+
+	// patternSeparator is between a pattern and the line that it has found.
+	patternSeparator = ": "
 
 	// lastFound is how long what was found last may take to be kept when the lab ends.
 	lastFound = time.Second
@@ -67,8 +69,8 @@ func (l *Lab) ConsolePatterns(ctx context.Context, _ Actor) ([]ConsolePattern, e
 }
 
 // AddConsolePattern looks for a regular expression (RE2) in the output of all
-// consoles from now on. Only an admin may. The lines that it finds are in the
-// machines' histories, which everybody may read.
+// consoles from now on. Only an admin may. What it finds is in the machines'
+// histories: see [Lab.MachineEvents].
 func (l *Lab) AddConsolePattern(ctx context.Context, actor Actor, name, expression string) error {
 	if !actor.IsAdmin() {
 		return fail(Denied, "add pattern %q: only an admin may", name)
@@ -230,7 +232,7 @@ func (l *Lab) keepBatch(ctx context.Context, batch []foundPattern) {
 			for _, f := range batch {
 				err := tx.AddEvent(ctx, store.Event{
 					At: f.at, Kind: EventConsolePattern, Machine: f.machine,
-					Detail: fmt.Sprintf("%s: %s", f.Pattern, f.Line), LogPosition: f.Position,
+					Detail: f.Pattern + patternSeparator + f.Line, LogPosition: f.Position,
 				})
 				if err != nil {
 					return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -63,6 +64,26 @@ func TestPatternInAConsoleIsAnEventWithItsPlace(t *testing.T) {
 	f.print(machine, "\r\nweb-01 login: ")
 	if e := events.next(lab.EventConsolePattern); e.Detail != "login prompt: web-01 login:" {
 		t.Errorf("event %+v", e)
+	}
+}
+
+func TestLineOfAPatternIsForThoseWhoMayReadTheLog(t *testing.T) {
+	f := newFixture(t)
+	machine := <-f.bmcs["bmc-web-01"].opened
+	events := f.watch()
+	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
+	f.print(machine, "\r\nweb-01 login: ")
+	events.next(lab.EventConsolePattern)
+	f.must(f.Release(t.Context(), f.ada, "web-01"))
+	for actor, want := range map[*lab.Actor]string{
+		&f.ada: "login prompt: web-01 login:", &f.admin: "login prompt: web-01 login:", &f.grace: "login prompt",
+	} {
+		history, err := f.MachineEvents(t.Context(), *actor, "web-01", 100)
+		f.must(err)
+		found := slices.IndexFunc(history, func(e store.Event) bool { return e.Kind == lab.EventConsolePattern })
+		if found < 0 || history[found].Detail != want {
+			t.Errorf("%s reads %+v; want %q", actor.User.Name, history, want)
+		}
 	}
 }
 
