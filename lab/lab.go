@@ -175,7 +175,7 @@ func (l *Lab) Run(ctx context.Context) error {
 // before it had.
 func notStarted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was told to end
 	}
 	return wrap(err, "start the lab")
 }
