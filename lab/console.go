@@ -29,6 +29,7 @@ func (l *Lab) newConsole(m store.Machine, bmc BMC) *console.Console {
 			if err != nil {
 				return nil, err
 			}
+			l.answered(m)
 			return &guardedStream{ReadWriteCloser: stream, ctx: ctx, guard: guard}, nil
 		},
 		InUse:   func(err error) bool { return errors.Is(err, ipmi.ErrSOLActive) },

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"provisioner/ipmi"
+	"provisioner/store"
 )
 
 const (
@@ -168,5 +169,14 @@ func (a *attachment) poll() {
 	select {
 	case a.pollNow <- struct{}{}:
 	default:
+	}
+}
+
+// answered polls a machine at once whose BMC answers again.
+func (l *Lab) answered(m store.Machine) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.machines[m.ID]; a != nil && a.power.Problem != "" {
+		a.poll()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -108,6 +109,27 @@ func (*cartridge) Reset()                                    {}
 func (*cartridge) SetBootDevice(ipmi.BootDevice, bool, bool) {}
 func (*cartridge) ReadSerial([]byte) int                     { return 0 }
 func (*cartridge) WriteSerial(p []byte) int                  { return len(p) }
+
+// TestPowerIsKnownAsSoonAsTheConsoleIsBack has an hour between two polls.
+func TestPowerIsKnownAsSoonAsTheConsoleIsBack(t *testing.T) {
+	dead := &ipmi.Error{Op: "chassis status", Addr: "10.0.0.1:623", Err: ipmi.ErrNoAnswer}
+	f := newFixtureOf(t, func(bmc *fakeBMC) { bmc.err = dead })
+	bmc := f.bmcs["bmc-web-01"]
+	seat, err := f.OpenConsole(t.Context(), f.admin, "web-01")
+	f.must(err)
+	defer seat.Close()
+	for f.machine("web-01").Power.Problem == "" { // until the first poll is noted
+		runtime.Gosched()
+	}
+	bmc.fail(nil)
+	again, err := f.OpenConsole(t.Context(), f.admin, "web-01") // has it tried at once
+	f.must(err)
+	defer again.Close()
+	<-bmc.polled
+	for f.machine("web-01").Power.State != lab.PowerOff {
+		runtime.Gosched()
+	}
+}
 
 func TestMachineInAMoonshotIsReachedOverTheNetwork(t *testing.T) {
 	hw := &cartridge{}
