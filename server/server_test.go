@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,6 +74,8 @@ func start(t *testing.T) *product {
 	ctx, cancel := context.WithCancel(t.Context())
 	labCtx, cancelLab := context.WithCancel(t.Context())
 	served, watched := make(chan error, 1), make(chan error, 1)
+	updates := p.lab.Subscribe()
+	defer updates.Close()
 	go func() { served <- p.Serve(ctx) }()       // ends with cancel, in stop
 	go func() { watched <- p.lab.Run(labCtx) }() // ends with cancelLab, likewise
 	p.stop = sync.OnceFunc(func() {
@@ -89,6 +92,13 @@ func start(t *testing.T) *product {
 			t.Error(err)
 		}
 	})
+	for connected := false; !connected; { // or a command may come too early
+		events, _, err := updates.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		connected = slices.ContainsFunc(events, func(e store.Event) bool { return e.Machine == "web-01" && e.Kind == lab.EventPowerSeen })
+	}
 	return p
 }
 
