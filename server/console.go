@@ -34,10 +34,11 @@ func (c consoleCommand) Run(in *invocation) error {
 	defer seat.Close()
 	s := newScreen(in)
 	k := newKeyboard(in, seat, s, c.Name, c.Watch)
-	knows, err := c.sitDown(in.ctx, k)
+	mode, err := c.sitDown(in.ctx, seat)
 	if err != nil {
 		return err
 	}
+	knows := mode == console.Writing && !c.Take // it is as always
 	ctx, leave := context.WithCancelCause(in.ctx)
 	defer leave(nil)
 	go func() { // ends with the session's input; nobody waits for a person who does not type
@@ -57,7 +58,7 @@ func (c consoleCommand) Run(in *invocation) error {
 		in.sess.Break(nil) // returns when nothing can be sent to breaks any more
 		close(breaks)
 	}()
-	for {
+	for first := true; ; first = false {
 		out, err := seat.Next(ctx)
 		switch {
 		case errors.Is(err, io.EOF):
@@ -70,9 +71,18 @@ func (c consoleCommand) Run(in *invocation) error {
 		case err != nil:
 			return context.Cause(ctx)
 		}
+		if out.Skipped > 0 {
+			s.note(fmt.Sprintf("%d bytes were too fast for this connection", out.Skipped))
+		}
+		if _, err := s.Write(out.Data); err != nil {
+			return nil // the client has gone
+		}
 		if out.Status != nil {
 			k.inUse.Store(out.Status.InUse)
 			s.note(statusText(c.Name, *out.Status))
+		}
+		if first { // below all that was printed before
+			k.greet(mode)
 		}
 		for _, notice := range out.Notices {
 			if notice.Kind == console.Yours && knows {
@@ -80,12 +90,6 @@ func (c consoleCommand) Run(in *invocation) error {
 				continue
 			}
 			s.note(noticeText(notice))
-		}
-		if out.Skipped > 0 {
-			s.note(fmt.Sprintf("%d bytes were too fast for this connection", out.Skipped))
-		}
-		if _, err := s.Write(out.Data); err != nil {
-			return nil // the client has gone
 		}
 	}
 }
@@ -97,23 +101,16 @@ func (c consoleCommand) join(in *invocation) (*lab.Seat, error) {
 	return in.lab.OpenConsole(in.ctx, in.actor, c.Name)
 }
 
-// sitDown gets a person the keyboard, where they want it and can have it, and
-// tells them who else is here. It reports whether they have it as a matter of
-// course, and need not be told.
-func (c consoleCommand) sitDown(ctx context.Context, k *keyboard) (asAlways bool, err error) {
-	if guests := k.seat.Guests(); len(guests) > 1 {
-		_ = k.who(ctx)
-	}
+// sitDown gets a person the keyboard, where they want it and can have it. It
+// returns what they do then.
+func (c consoleCommand) sitDown(ctx context.Context, seat *lab.Seat) (console.Mode, error) {
 	switch {
 	case c.Take:
-		return false, k.seat.Take(ctx)
+		return console.Writing, seat.Take(ctx)
 	case c.Watch:
-	case k.seat.Ask() == console.Writing:
-		return true, nil
-	default:
-		k.asked()
+		return console.Watching, nil
 	}
-	return false, nil
+	return seat.Ask(), nil
 }
 
 // typing heeds what a person types, until they leave. It returns nil where

@@ -35,8 +35,9 @@ func escapeHelp(table []escape) string {
 		_, _ = fmt.Fprintf(&b, "  %-7s %s\n", "~"+strings.Join(strings.Split(e.keys, ""), " ~"), e.help)
 	}
 	b.WriteString("  ~~      the character ~\n" +
-		"An ssh client with a terminal has some of its own, and takes these first: its ~. leaves, too, its ~B sends BREAK,\n" +
-		"and its ~? is another list. `ssh -e none` leaves them all to the console.\n")
+		"An ssh client with a terminal has escapes of its own, and takes these first: its\n" +
+		"~. leaves, too, its ~B sends BREAK, and its ~? is another list. `ssh -e none`\n" +
+		"leaves them all to the console.\n")
 	return b.String()
 }
 

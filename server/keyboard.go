@@ -131,6 +131,21 @@ func (k *keyboard) help(context.Context) error {
 	return nil
 }
 
+// greet tells a person who has come, and now does what mode says, who else is
+// here.
+func (k *keyboard) greet(mode console.Mode) {
+	guests := k.seat.Guests()
+	if len(guests) < 2 {
+		return
+	}
+	for _, g := range guests {
+		k.screen.note(guestText(g))
+	}
+	if mode == console.Asking {
+		k.asked()
+	}
+}
+
 func (k *keyboard) who(context.Context) error {
 	for _, g := range k.seat.Guests() {
 		k.screen.note(guestText(g))
@@ -204,7 +219,7 @@ var powerKeys = map[byte]lab.PowerAction{
 }
 
 func (k *keyboard) power(context.Context) error {
-	k.screen.ask("power of " + k.name + ": o on, f off, r reset, c cycle, s soft shutdown, d diagnostic interrupt, ? status:")
+	k.screen.ask("power: o on, f off, r reset, c cycle, s soft, d diag, ? status:")
 	k.question = func(ctx context.Context, key byte) bool {
 		action, known := powerKeys[key]
 		switch {

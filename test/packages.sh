@@ -12,6 +12,7 @@ busybox-static      test/e2e
 conman              test/bench
 cpio                test/e2e
 dnsmasq-base        test/e2e
+expect              cmd/provisioner
 freeipmi-tools      test/bench
 grub-common         boot
 grub-efi-amd64-bin  test/e2e
