@@ -40,23 +40,12 @@ func (c consoleCommand) Run(in *invocation) error {
 	}
 	knows := mode == console.Writing && !c.Take // it is as always
 	ctx, leave := context.WithCancelCause(in.ctx)
-	defer leave(nil)
-	go func() { // ends with the session's input; nobody waits for a person who does not type
+	defer k.heedBreaks(ctx)()
+	defer leave(nil) // before it, so that no BREAK is waited for
+	go func() {      // ends with the session's input; nobody waits for a person who does not type
 		if err := c.typing(ctx, k); err != nil {
 			leave(err)
 		}
-	}()
-	breaks := make(chan bool)
-	go func() { // ends when breaks is closed, here below
-		for range breaks {
-			_ = k.sendBreak(ctx)
-		}
-	}()
-	in.sess.Break(breaks) // ~B of OpenSSH
-	defer func() {
-		leave(nil)         // or it could wait for one that is being sent
-		in.sess.Break(nil) // returns when nothing can be sent to breaks any more
-		close(breaks)
 	}()
 	for first := true; ; first = false {
 		out, err := seat.Next(ctx)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -69,6 +70,18 @@ func TestEscapesAreListedAndMeanOneThing(t *testing.T) {
 		if !strings.Contains(help, e.help) {
 			t.Errorf("%q is not listed", e.help)
 		}
+	}
+}
+
+// TestDocumentation keeps docs/consoles.md in step with the escapes.
+func TestDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../docs/consoles.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "    " + strings.ReplaceAll(strings.TrimSpace(escapeHelp(consoleEscapes)), "\n", "\n    ") + "\n"
+	if !strings.Contains(string(page), want) {
+		t.Errorf("docs/consoles.md lacks this list:\n%s", want)
 	}
 }
 

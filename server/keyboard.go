@@ -213,6 +213,23 @@ func (k *keyboard) sendBreak(ctx context.Context) error {
 	return nil
 }
 
+// heedBreaks sends BREAK when the ssh client asks for it (RFC 4335; ~B of
+// OpenSSH), until the returned function is called. That waits for one that is
+// being sent: ctx is to have ended.
+func (k *keyboard) heedBreaks(ctx context.Context) (stop func()) {
+	breaks := make(chan bool)
+	go func() { // ends with stop; the session's other requests wait for who does not receive
+		for range breaks {
+			_ = k.sendBreak(ctx)
+		}
+	}()
+	k.in.sess.Break(breaks)
+	return func() {
+		k.in.sess.Break(nil) // nothing is sent to breaks any more when it returns
+		close(breaks)
+	}
+}
+
 // powerKeys are the answers to the question of [keyboard.power].
 var powerKeys = map[byte]lab.PowerAction{
 	'o': lab.TurnOn, 'f': lab.TurnOff, 'r': lab.Reset, 'c': lab.Cycle, 's': lab.Shutdown, 'd': lab.Interrupt,
