@@ -205,10 +205,12 @@ func (k *keyboard) give(context.Context) error {
 func (k *keyboard) sendBreak(ctx context.Context) error {
 	if k.watching.Load() {
 		k.screen.note("BREAK is not sent: you only watch; ~a asks for the keyboard")
-	} else if err := k.seat.SendBreak(ctx); err != nil {
-		k.screen.note(err.Error())
-	} else {
+		return nil
+	}
+	if err := k.seat.SendBreak(ctx); err == nil {
 		k.screen.note("BREAK sent")
+	} else if ctx.Err() == nil {
+		k.screen.note(err.Error())
 	}
 	return nil
 }
