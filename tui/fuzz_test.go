@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -25,6 +26,8 @@ func FuzzScreens(f *testing.F) {
 	f.Add([]byte("jjt\x1b[B/arm\r?q"), []byte("login: \x1b[31mroot\x1b[0m"), "ampere-01", uint16(80), uint16(24))
 	f.Add([]byte("\rc\x03\x1bOP\x1d\x1bzz"), []byte("\x1b[999999999b\x1b[99;99H\x1b[?1049h"), "日本語日本語日本語", uint16(140), uint16(40))
 	f.Add([]byte("\rp\r\r\x1b[200~quiet\nsplash\x1b[201~\t\t\ry"), []byte("\x1b[6n\u009b\u202e"), "\x1b]0;x\a", uint16(41), uint16(11))
+	f.Add([]byte("\r[/a\rnNt2h\re\x1b[B\rjkgG/\t(\rzc"), []byte("panic\tat \x1b[31mred\r\n"), "panic", uint16(80), uint16(24))
+	f.Add([]byte("\rab\x1bTyBylo\x1bcT\x1d"), []byte("a"), "b", uint16(50), uint16(12))
 	f.Add([]byte("rnm\rfyx\x1by"), []byte("e\u0301\u0301👨‍👩‍👧"), "👨‍👩‍👧\u200b\u0301", uint16(20), uint16(5))
 
 	a0 := lab.Actor{User: store.User{ID: 7, Name: "grace"}}
@@ -34,7 +37,9 @@ func FuzzScreens(f *testing.F) {
 		f.Fatal(err)
 	}
 	defer root.Close()
-	log := transcript.New(root, transcript.Limits{}, pi).Log("1", slog.New(slog.DiscardHandler))
+	logs := transcript.New(root, transcript.Limits{}, pi)
+	log := logs.Log("1", slog.New(slog.DiscardHandler))
+	printed := logs.Log("2", slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, keys, output []byte, name string, width, height uint16) {
 		a := newApp(t.Context(), Config{Lab: l, Actor: a0, Site: name, Now: pi}, newPainter(io.Discard, nil, 0))
 		defer a.close()
@@ -54,6 +59,11 @@ func FuzzScreens(f *testing.F) {
 			Log:   log,
 		})
 		defer machine.Close()
+		printed.Append(output)
+		excerpt, err := printed.Snapshot().Excerpt(transcript.Window{})
+		if err != nil {
+			t.Fatal(err)
+		}
 
 		a.Update(tea.WindowSizeMsg{Width: int(width), Height: int(height)})
 		d := a.screens[0].(*dashboard)
@@ -74,6 +84,15 @@ func FuzzScreens(f *testing.F) {
 					a.Update(reply{s, consoleOutputMsg{from: s.pane.viewer, skipped: 3, status: &consoles.Status{State: consoles.Lost, Err: errors.New(name)}}})
 				}
 				a.Update(tea.PasteMsg{Content: name})
+				a.Update(reply{s, consoleOutputMsg{from: s.pane.viewer, notices: []consoles.Notice{
+					{Kind: consoles.NoticeKind(len(keys) % 7), Who: name, What: name},
+				}}})
+				if s.scroll != nil {
+					a.Update(reply{s, logEventsMsg{of: s.scroll, events: []store.Event{{At: pi(), Kind: name, Detail: name}}}})
+					a.Update(reply{s, scrolledMsg{of: s.scroll, c: cursorOf(excerpt, output, len(keys)), lines: []transcript.Line{
+						{Position: transcript.Position(len(keys)), Text: name}, {Text: string(bytes.ToValidUTF8(output, nil)), At: pi()},
+					}}})
+				}
 			case *provisionForm:
 				if !s.loaded {
 					a.Update(reply{s, choicesMsg{images: []store.Image{
@@ -95,4 +114,12 @@ func FuzzScreens(f *testing.F) {
 			}
 		}
 	})
+}
+
+// cursorOf is a place in a log that has what a machine has printed at its end.
+func cursorOf(e *transcript.Excerpt, output []byte, skip int) logCursor {
+	return logCursor{
+		log: &lab.ConsoleLog{Excerpt: e}, target: transcript.Position(skip), note: string(output),
+		top: spot{e.End() - transcript.Position(len(output)), skip},
+	}
 }

@@ -70,11 +70,12 @@ func filterHelp() keySection {
 }
 
 var machineKeys = struct {
-	Type, Keyboard, Zoom, Actions, On, Shutdown, Off, Reset, Cycle, Interrupt, Break, Boot, Light,
+	Type, Keyboard, Scroll, Zoom, Actions, On, Shutdown, Off, Reset, Cycle, Interrupt, Break, Boot, Light,
 	Provision, EndRun, Take, Release, Up, Down, Back, Help, Quit key.Binding
 }{
 	Type:      bind("c", "type into the console", "c", "enter", "tab"),
 	Keyboard:  bind("T", "take the console's keyboard", "T"),
+	Scroll:    bind("pgup/[", "scroll back, search in the log", "pgup", "[", "ctrl+b"),
 	Zoom:      bind("z", "console over the whole window", "z"),
 	Actions:   bind("a", "everything that can be done", "a"),
 	On:        bind("o", "power on", "o"),
@@ -97,13 +98,15 @@ var machineKeys = struct {
 	Quit:      quitKey,
 }
 
+// named is a key with another word for what it does.
+func named(b key.Binding, does string) key.Binding {
+	b.SetHelp(b.Help().Key, does)
+	return b
+}
+
 // machineHelp lists in the footer what can be done with a machine as it is.
 func machineHelp(mayTake, mayOperate, running bool) keySection {
 	k := machineKeys
-	named := func(b key.Binding, does string) key.Binding {
-		b.SetHelp(b.Help().Key, does)
-		return b
-	}
 	var short []key.Binding
 	if mayTake {
 		short = append(short, k.Take)
@@ -113,12 +116,14 @@ func machineHelp(mayTake, mayOperate, running bool) keySection {
 		if running {
 			short = append(short, named(k.EndRun, "end run"))
 		}
-		short = append(short, named(k.Actions, "actions"), named(k.On, "on"), named(k.Off, "off"), k.Release, named(k.Zoom, "zoom"))
+		scroll := k.Scroll
+		scroll.SetHelp("pgup", "log")
+		short = append(short, named(k.Actions, "actions"), scroll, named(k.On, "on"), named(k.Off, "off"), k.Release, named(k.Zoom, "zoom"))
 	}
 	return keySection{
 		title: "A machine",
 		short: append(short, k.Back, k.Help),
-		all: []key.Binding{k.Type, k.Keyboard, k.Zoom, k.Actions, k.On, k.Shutdown, k.Off, k.Reset, k.Cycle, k.Interrupt,
+		all: []key.Binding{k.Type, k.Keyboard, k.Scroll, k.Zoom, k.Actions, k.On, k.Shutdown, k.Off, k.Reset, k.Cycle, k.Interrupt,
 			k.Break, k.Boot, k.Light, k.Provision, k.EndRun, k.Take, k.Release, k.Up, k.Down, k.Back, k.Help, k.Quit},
 	}
 }
@@ -131,6 +136,61 @@ var consoleKeys = struct{ Type, Leave key.Binding }{
 func consoleHelp() keySection {
 	all := []key.Binding{consoleKeys.Leave}
 	return keySection{title: "Typing into a console: every key but this one goes to the machine", short: all, all: all}
+}
+
+var logKeys = struct {
+	Up, Down, PageUp, PageDown, First, Last, Search, Next, Previous, Time, Event, Type, Zoom, Leave, Help key.Binding
+}{
+	Up:       upKey,
+	Down:     downKey,
+	PageUp:   bind("pgup/ctrl+b", "page up", "pgup", "ctrl+b", "["),
+	PageDown: bind("pgdn/ctrl+f", "page down", "pgdown", "ctrl+f", "space", "]"),
+	First:    bind("home/g", "to the beginning", "home", "g"),
+	Last:     bind("end/G", "to the end", "end", "G"),
+	Search:   bind("/", "search", "/"),
+	Next:     bind("n", "next match", "n"),
+	Previous: bind("N", "previous match", "N"),
+	Time:     bind("t", "jump to a time", "t"),
+	Event:    bind("e", "jump to an event", "e"),
+	Type:     bind("c", "type into the console", "c", "enter", "tab"),
+	Zoom:     bind("z", "over the whole window", "z"),
+	Leave:    bind("esc/q", "back to the live console", "esc", "q", "ctrl+c", "backspace"),
+	Help:     helpKey,
+}
+
+func logHelp() keySection {
+	k := logKeys
+	leave := k.Leave
+	leave.SetHelp("esc", "live")
+	return keySection{
+		title: "The log of a console",
+		short: []key.Binding{k.Search, bind("n/N", "next, previous"), named(k.Time, "time"), named(k.Event, "event"),
+			bind("g/G", "beginning, end"), leave, k.Help},
+		all: []key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.First, k.Last, k.Search, k.Next, k.Previous,
+			k.Time, k.Event, k.Type, k.Zoom, k.Leave, k.Help},
+	}
+}
+
+var logPromptKeys = struct{ Do, Expression, Up, Down, Cancel key.Binding }{
+	Do:         bind("enter", "go", "enter"),
+	Expression: bind("tab", "text, or regular expression", "tab"),
+	Up:         bind("↑/↓", "choose an event", "up"),
+	Down:       bind("", "", "down"),
+	Cancel:     bind("esc", "cancel", "esc", "ctrl+c"),
+}
+
+// logPromptHelp lists the keys of one prompt; of noPrompt, those of all.
+func logPromptHelp(p prompt) keySection {
+	k := logPromptKeys
+	all := []key.Binding{k.Do}
+	if p == searchPrompt || p == noPrompt {
+		all = append(all, k.Expression)
+	}
+	if p == eventPrompt || p == noPrompt {
+		all = append(all, k.Up)
+	}
+	all = append(all, k.Cancel)
+	return keySection{title: "Searching in a log, and jumping to a time or an event", short: all, all: all}
 }
 
 var menuKeys = struct{ Up, Down, Choose, Close key.Binding }{

@@ -29,6 +29,8 @@ type machinePage struct {
 	loading, stale bool
 
 	pane   *pane
+	scroll *scrollback     // in the place of the pane; nil: none
+	log    *lab.ConsoleLog // that was read last; nil: none yet
 	typing bool
 	zoomed bool
 	first  int // the first line of the details that is shown
@@ -109,6 +111,14 @@ func (p *machinePage) update(msg tea.Msg) tea.Cmd {
 		return p.pane.update(msg)
 	case keyboardTakenMsg:
 		p.keyboardTaken(msg)
+	case scrolledMsg:
+		if msg.of == p.scroll {
+			return p.scroll.update(msg)
+		}
+	case logEventsMsg:
+		if msg.of == p.scroll {
+			return p.scroll.update(msg)
+		}
 	case tookMsg:
 		p.complain(msg.err)
 		if msg.err == nil {
@@ -125,12 +135,18 @@ func (p *machinePage) update(msg tea.Msg) tea.Cmd {
 			p.say(msg.what)
 		}
 	case tea.KeyPressMsg:
-		if p.typing {
+		switch {
+		case p.typing:
 			return p.typeKey(msg)
+		case p.scroll != nil:
+			return p.scroll.press(msg)
 		}
 		return p.press(msg)
 	case tea.PasteMsg:
-		if p.typing {
+		switch {
+		case p.scroll != nil:
+			return p.scroll.edit(msg)
+		case p.typing:
 			p.complain(p.pane.send(p.pane.terminal.Paste(msg.Content)))
 		}
 	}
@@ -196,6 +212,8 @@ func (p *machinePage) press(msg tea.KeyPressMsg) tea.Cmd {
 		}
 	case key.Matches(msg, k.Zoom):
 		p.zoomed = !p.zoomed
+	case key.Matches(msg, k.Scroll):
+		return p.beginScroll()
 	case key.Matches(msg, k.Type):
 		return p.beginTyping()
 	case key.Matches(msg, k.Keyboard):
@@ -209,8 +227,13 @@ func (p *machinePage) press(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 func (p *machinePage) help() keySection {
-	if p.typing {
+	switch {
+	case p.typing:
 		return consoleHelp()
+	case p.scroll != nil && p.scroll.prompt != noPrompt:
+		return logPromptHelp(p.scroll.prompt)
+	case p.scroll != nil:
+		return logHelp()
 	}
 	d := p.detail
 	running := d.Run != nil && d.Run.State == store.RunRunning

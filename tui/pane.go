@@ -39,6 +39,7 @@ type pane struct {
 	guests   []consoles.Guest // who is here, the person included
 	terminal *console.Terminal
 	typing   atomic.Bool // the terminal's own goroutine looks at it
+	size     Size        // of what is inside the border
 }
 
 func newPane(page *machinePage) *pane { return &pane{page: page} }
@@ -228,6 +229,17 @@ func (c *pane) border() (style lipgloss.Style, title, note string) {
 // view draws the pane. Where a border around it would hide columns of the
 // machine's screen, it has only the upper edge.
 func (c *pane) view(width, height int) ([]string, cursor) {
+	frame, left, edges := box, 2, 2
+	if width < consoleWidth {
+		frame, left, edges = rule, 0, 1
+	}
+	c.size = Size{width - 2*left, height - edges}
+	if s := c.page.scroll; s != nil {
+		rows, cursor := s.view()
+		title, note := s.border(width)
+		cursor.x, cursor.y = cursor.x+left, cursor.y+1
+		return frame(c.page.theme.title, title, note, rows, width, height), cursor
+	}
 	style, title, note := c.border()
 	if status := c.title(); status != "" {
 		title += "  " + status
@@ -235,10 +247,6 @@ func (c *pane) view(width, height int) ([]string, cursor) {
 	const ends = 12 // of the border, and spaces
 	if here := c.here(width - ends - widths.StringWidth(title+note)); here != "" && c.live() {
 		title += "  " + c.page.theme.dim.Render(here)
-	}
-	frame, left, edges := box, 2, 2
-	if width < consoleWidth {
-		frame, left, edges = rule, 0, 1
 	}
 	if !c.live() {
 		lines := []string{""}

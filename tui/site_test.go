@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ var update = flag.Bool("update", false, "write the golden files and docs/keys.md
 // patience is how long a test waits for what should take milliseconds.
 const patience = 20 * time.Second
 
-// pi is when everything in these tests happens.
+// pi is when everything in these tests begins.
 func pi() time.Time { return time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC) }
 
 // site is a lab on a temporary store, with machines whose BMCs are fakes.
@@ -33,6 +34,8 @@ type site struct {
 	t   testing.TB
 	lab *lab.Lab
 	db  *store.DB
+
+	passed atomic.Int64 // nanoseconds since pi
 
 	mu   sync.Mutex
 	bmcs map[string]*fakeBMC // by address, which is the machine's name here
@@ -48,7 +51,7 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	s.lab, err = lab.New(lab.Config{
-		Store: s.db, DataDir: dir, Now: pi, PollEvery: time.Hour,
+		Store: s.db, DataDir: dir, Now: s.now, PollEvery: time.Hour,
 		NewBMC: func(b store.BMC) (lab.BMC, error) { return s.bmc(b.Address), nil },
 	})
 	if err != nil {
@@ -66,6 +69,11 @@ func newSite(t testing.TB) *site {
 	})
 	return s
 }
+
+func (s *site) now() time.Time { return pi().Add(time.Duration(s.passed.Load())) }
+
+// advance lets time pass.
+func (s *site) advance(d time.Duration) { s.passed.Add(int64(d)) }
 
 func (s *site) bmc(address string) *fakeBMC {
 	s.mu.Lock()
@@ -181,7 +189,7 @@ func (s *site) sitWith(actor lab.Actor, width, height int, env []string) *seat {
 	go func() { _, _ = io.Copy(io.Discard, p.screen) }() // as long as the test binary
 	go func() {
 		defer close(p.done)
-		p.err = Run(ctx, Config{Lab: s.lab, Actor: actor, Site: "lab-west", Now: pi}, Terminal{
+		p.err = Run(ctx, Config{Lab: s.lab, Actor: actor, Site: "lab-west", Now: s.now}, Terminal{
 			In: in, Out: p, Width: width, Height: height, Resize: p.resize, Env: env,
 		})
 	}()

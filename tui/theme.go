@@ -19,6 +19,7 @@ type theme struct {
 	warn     lipgloss.Style
 	bad      lipgloss.Style
 	selected lipgloss.Style
+	match    lipgloss.Style // of what is looked for
 	key      lipgloss.Style
 	border   lipgloss.Style // of what is looked at
 	active   lipgloss.Style // of what has the keyboard
@@ -36,6 +37,7 @@ func newTheme() *theme {
 		warn:     style().Foreground(lipgloss.Yellow),
 		bad:      style().Foreground(lipgloss.Red),
 		selected: style().Reverse(true),
+		match:    style().Bold(true).Underline(true),
 		key:      style().Bold(true),
 		border:   style().Faint(true),
 		active:   style().Bold(true).Foreground(lipgloss.Green),
