@@ -2,8 +2,6 @@ package server
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -63,47 +61,9 @@ func (c sensorsCommand) Run(in *invocation) error {
 	}
 	table := in.table("SENSOR\tREADING\tSTATUS\tNORMAL")
 	for _, s := range sensors {
-		table.row(printable(s.Name), reading(s), s.Status.String(), normal(s.Thresholds))
+		table.row(printable(s.Name), s.Reading(), s.Status.String(), s.Thresholds.String())
 	}
 	return table.Flush()
-}
-
-// reading is what a sensor says, in words.
-func reading(s lab.Sensor) string {
-	words := s.States
-	if s.HasValue {
-		words = append([]string{strings.TrimSpace(number(s.Value) + " " + s.Unit)}, words...)
-	}
-	return strings.Join(words, ", ")
-}
-
-// normal is the range that is not critical, or not even worth a warning where
-// the sensor knows only that.
-func normal(t lab.Thresholds) string {
-	first := func(thresholds ...*float64) *float64 {
-		for _, limit := range thresholds {
-			if limit != nil {
-				return limit
-			}
-		}
-		return nil
-	}
-	low := first(t.LowerCritical, t.LowerNonCritical, t.LowerNonRecoverable)
-	high := first(t.UpperCritical, t.UpperNonCritical, t.UpperNonRecoverable)
-	switch {
-	case low != nil && high != nil:
-		return number(*low) + " to " + number(*high)
-	case low != nil:
-		return "from " + number(*low)
-	case high != nil:
-		return "to " + number(*high)
-	}
-	return ""
-}
-
-// number writes a value with three decimals at most.
-func number(v float64) string {
-	return strconv.FormatFloat(math.Round(v*1000)/1000, 'f', -1, 64)
 }
 
 type selCommand struct {
