@@ -87,6 +87,7 @@ type Client struct {
 	opening *opening    // the one handshake under way
 	terms   terms       // what the last handshake came to
 	aside   *session    // of a console that has a UDP port of its own, or nil
+	last    lastConsole
 }
 
 // opening is a handshake that others wait for.

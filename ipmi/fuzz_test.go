@@ -21,6 +21,7 @@ type void struct{ net.Conn }
 func (void) Read([]byte) (int, error)    { return 0, net.ErrClosed }
 func (void) Write(p []byte) (int, error) { return len(p), nil }
 func (void) Close() error                { return nil }
+func (void) LocalAddr() net.Addr         { return &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 40001} }
 
 // sessionForTest is a session in use, without its reader: a command with
 // request sequence number 0 and a console await the BMC.

@@ -42,6 +42,7 @@ type session struct {
 	bmcID     uint32               // the BMC's, on what we send
 	keys      atomic.Pointer[keys] // nil until the handshake is through
 	heard     atomic.Uint64        // authentic packets received
+	heardAt   atomic.Int64         // the last of them, in nanoseconds since 1970
 	rubbish   atomic.Uint64        // packets received that no BMC of ours can have sent
 
 	sendMu sync.Mutex
@@ -115,6 +116,9 @@ func (s *session) console() *SOL {
 	return s.sol
 }
 
+// quiet returns how long the BMC has not been heard.
+func (s *session) quiet() time.Duration { return time.Since(time.Unix(0, s.heardAt.Load())) }
+
 // close tells the BMC that the session is over (IPMI v2.0 §22.19), so that it
 // keeps no slot for it, and ends it with err. It waits for the BMC's consent
 // for two seconds at most; with ctx over, it tells and does not wait.
@@ -183,6 +187,7 @@ func (s *session) sort(pkt []byte) error {
 		return errReplayed
 	}
 	s.heard.Add(1)
+	s.heardAt.Store(time.Now().UnixNano())
 	switch h.payload {
 	case types.PayloadTypeIPMI:
 		return s.receiveResponse(h.seq, plain)

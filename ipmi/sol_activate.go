@@ -60,6 +60,7 @@ func (l *SOL) activate(ctx context.Context, patience time.Duration) error {
 		_ = l.deactivate(ctx)
 		return &otherPortError{port}
 	}
+	l.client.hasConsole(l.session)
 	return l.start(r.seq, int(res.InboundPayloadSize))
 }
 

@@ -3,6 +3,7 @@ package ipmi
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -82,8 +83,9 @@ func (l *SOL) ours(session uint32) bool {
 	return session == l.session.bmcID || session == l.session.consoleID
 }
 
-// holder asks the BMC who has the console, and whether it is this session. It
-// takes holderWait at most, and is content with what comes.
+// holder asks the BMC who has the console, and whether it is us: this session,
+// or the one before it that the BMC has not missed yet. It takes holderWait at
+// most, and is content with what comes.
 func (l *SOL) holder(ctx context.Context) (h Holder, ours bool) {
 	ctx, cancel := context.WithTimeout(ctx, holderWait)
 	defer cancel()
@@ -94,7 +96,33 @@ func (l *SOL) holder(ctx context.Context) (h Holder, ours bool) {
 	case l.ours(session):
 		return Holder{}, true
 	}
-	return l.describe(ctx, session), false
+	h = l.describe(ctx, session)
+	return h, l.client.hadConsole(session, h)
+}
+
+// lastConsole is the session that had the console when it was open last.
+type lastConsole struct {
+	bmcID uint32
+	local netip.AddrPort // our end of it
+}
+
+// hasConsole notes whose session has the console from now on.
+func (c *Client) hasConsole(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = lastConsole{bmcID: s.bmcID}
+	if local, ok := s.conn.LocalAddr().(*net.UDPAddr); ok {
+		addr := local.AddrPort()
+		c.last.local = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+}
+
+// hadConsole reports whether a BMC's session, of which it says that, is the one
+// that had the console when it was open here last.
+func (c *Client) hadConsole(session uint32, h Holder) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return session == c.last.bmcID && session != 0 && (!h.Addr.IsValid() || h.Addr == c.last.local)
 }
 
 // describe asks the BMC whose a session is (IPMI v2.0 §22.20, §22.29).

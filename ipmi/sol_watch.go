@@ -16,6 +16,8 @@ const (
 	// open, give or take a sixth, so that a thousand consoles do not ask in
 	// step. It must be well below the 60 s after which BMCs forget a session.
 	keepalive = 25 * time.Second
+	// recently is when the BMC was heard that need not be asked now.
+	recently = keepalive * 3 / 4
 	// firstLook is when it is asked for the first time, while the console is
 	// most likely still ours: what it says then is what it must go on saying.
 	firstLook = time.Second
@@ -42,6 +44,10 @@ func jitter(d time.Duration) time.Duration {
 // tell the one that they take it from.
 func (l *SOL) keepAlive() {
 	s := l.session
+	if quiet := s.quiet(); quiet < recently && (l.watch.known || l.watch.blind) {
+		l.keepAliveIn(keepalive - quiet)
+		return
+	}
 	for try := 1; ; try++ {
 		heard := s.heard.Load()
 		lost, err := l.look()
@@ -57,10 +63,14 @@ func (l *SOL) keepAlive() {
 			return
 		}
 	}
+	l.keepAliveIn(keepalive)
+}
+
+func (l *SOL) keepAliveIn(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.alive.Reset(jitter(keepalive))
+		l.alive.Reset(jitter(d))
 	}
 }
 

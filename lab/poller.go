@@ -16,7 +16,7 @@ const (
 	// apart from those that have been asked for placeTerm and do not answer. A
 	// dead BMC is waited for without keeping the others waiting.
 	maxPolls  = 64
-	placeTerm = 50 * time.Millisecond
+	placeTerm = 10 * time.Millisecond
 
 	// settleFirst is when a machine is asked again that was told something or
 	// has changed. It is then asked in intervals that double up to the usual one.

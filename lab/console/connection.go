@@ -26,8 +26,9 @@ func (c *Console) keepConnected(ctx context.Context) {
 	for {
 		takeOver := c.mayTakeOver()
 		stream, err := c.Open(ctx, takeOver)
-		polite := err != nil && !takeOver
-		if err == nil {
+		opened := err == nil
+		polite := !opened && !takeOver
+		if opened {
 			c.refuseInput()
 			c.setStatus(ctx, Status{State: Connected})
 			wait, inUseWait = firstRetry, firstInUseRetry
@@ -35,7 +36,9 @@ func (c *Console) keepConnected(ctx context.Context) {
 		}
 		pause := &wait
 		limit := lastRetry
-		if c.InUse(err) {
+		if c.InUse(err) && (!opened || c.insists()) {
+			// A BMC that restarts may take leave in the same words as one that
+			// gives the console to somebody else: asking once is polite.
 			pause, limit = &inUseWait, lastInUseRetry
 		}
 		var useless interface{ RetryAfter() time.Duration }
@@ -52,8 +55,10 @@ func (c *Console) keepConnected(ctx context.Context) {
 func (c *Console) mayTakeOver() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.takeOver || c.Insist != nil && c.Insist()
+	return c.takeOver || c.insists()
 }
+
+func (c *Console) insists() bool { return c.Insist != nil && c.Insist() }
 
 // lose notes that there is no connection, and reports whether there is to be
 // one again. polite says that it was asked for and would not have been taken.

@@ -499,6 +499,29 @@ func TestPersonAndRunTakeTheConsoleOnceAndAtOnce(t *testing.T) {
 	}
 }
 
+// TestConsoleThatTheBMCEndedIsAskedForSoon has a BMC that says before it
+// restarts what it also says when somebody else takes the console.
+func TestConsoleThatTheBMCEndedIsAskedForSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{}
+		c := newConsole(t, m)
+		defer c.Close()
+		defer c.Keep()()
+		synctest.Wait()
+		m.lose(true)
+		m.mu.Lock()
+		m.inUse = false // by nobody: it has restarted
+		m.mu.Unlock()
+		began := time.Now()
+		for m.times() < 2 {
+			<-time.After(100 * time.Millisecond)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("asked for again after %s", took)
+		}
+	})
+}
+
 func TestConsoleThatInsistsTakesItWithPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{inUse: true}

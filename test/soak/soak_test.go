@@ -174,8 +174,7 @@ func (s *site) disturb(ctx context.Context, duration time.Duration) {
 	})
 	for range 4 {
 		often(time.Second, func(ctx context.Context, random *rand.Rand) {
-			// Who is told that a console ends may wait a minute before asking again.
-			crash := duration <= time.Minute || random.IntN(2) == 0
+			crash := random.IntN(2) == 0 // or it takes its leave
 			s.controllers[random.IntN(n)].restart(ctx, crash, upTo(random, 500*time.Millisecond))
 		})
 	}
