@@ -82,6 +82,7 @@ func TestMissingBytesAreNoticed(t *testing.T) {
 		"lost in a restart":          {all[:5000] + all[6000:], []stretch{{4000, 6000}}, 1000},
 		"lost up to a line":          {all[:5000] + all[6016:], []stretch{{4000, 6016}}, 1016},
 		"lost in two restarts":       {all[:5000] + all[7000:], []stretch{{4000, 6000}, {6000, 7000}}, 2000},
+		"lost where lines are alike": {all[64:], []stretch{{0, 64}}, 64},
 		"lost before a restart":      {all[:3999] + all[6000:], []stretch{{4000, 6000}}, -1},
 		"lost more than in restarts": {all[:5000] + all[7000:], []stretch{{4000, 6000}}, -1},
 		"of another machine":         {all[:6400] + line(8, 100) + all[6464:], []stretch{{6000, 7000}}, -1},

@@ -160,25 +160,50 @@ func (m *machine) check(log []byte) (missing int64, err error) {
 }
 
 // resumes finds the position at which a log that stops at a position goes on,
-// with nothing missing in between but what may be.
+// with nothing missing in between but what may be. Lines begin alike, so that
+// what is missing may have begun somewhat earlier than the log shows.
 func (m *machine) resumes(at int64, log []byte) (next int64, ok bool) {
-	for next = at + 1; m.mayMiss(next - 1); next++ {
-		text := line(m.number, int(next/lineSize)) + line(m.number, int(next/lineSize)+1)
-		text = text[next%lineSize:][:lineSize] // a line's worth tells it from all other places
-		if n := min(len(text), len(log)); string(log[:n]) == text[:n] {
-			return next, true
+	for next = at + 1; next <= at+maxMissing && next < m.printed; next++ {
+		text := m.text(next) // a line's worth tells it from all other places
+		if n := min(len(text), len(log)); string(log[:n]) != text[:n] {
+			continue
+		}
+		for from, to := at, next; ; from, to = from-1, to-1 {
+			if m.mayMiss(from, to) {
+				return next, true
+			}
+			if from == 0 || m.text(from - 1)[0] != m.text(to - 1)[0] {
+				break
+			}
 		}
 	}
 	return 0, false
 }
 
-func (m *machine) mayMiss(at int64) bool {
-	for _, s := range m.lossy {
-		if s.from <= at && at < s.to {
-			return true
+// maxMissing is more than several restarts in a row can lose.
+const maxMissing = 10 * inside
+
+// text is a line's worth of what was printed from a position on.
+func (m *machine) text(at int64) string {
+	two := line(m.number, int(at/lineSize)) + line(m.number, int(at/lineSize)+1)
+	return two[at%lineSize:][:lineSize]
+}
+
+// mayMiss reports whether all of a stretch may be missing.
+func (m *machine) mayMiss(from, to int64) bool {
+	for from < to {
+		reach := from
+		for _, s := range m.lossy {
+			if s.from <= from && from < s.to {
+				reach = max(reach, s.to)
+			}
 		}
+		if reach == from {
+			return false
+		}
+		from = reach
 	}
-	return false
+	return true
 }
 
 // around is the stretches that are near a position, for an error.
