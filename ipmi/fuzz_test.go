@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode"
 
@@ -168,20 +169,21 @@ func FuzzHandshake(f *testing.F) {
 		f.Add(suite, opened, make([]byte, 41), make([]byte, 9))
 	}
 	f.Fuzz(func(t *testing.T, suite uint8, opened, rakp2, rakp4 []byte) {
-		s := sessionForTest()
-		s.keys.Store(nil)
-		s.conn = answering{s: s, answers: map[types.PayloadType][]byte{
-			types.PayloadTypeRmcpOpenSessionRequest: opened,
-			types.PayloadTypeRAKPMessage1:           rakp2,
-			types.PayloadTypeRAKPMessage3:           rakp4,
-		}, consoleID: new(uint32)}
-		s.timeout = time.Millisecond
-		since := time.Now()
-		cfg := &Config{Username: "ADMIN", Password: "ADMIN"}
-		err := s.greet(t.Context(), cfg, terms{CipherSuite(suite), types.PrivilegeLevelAdministrator}, &since)
-		if suite != 0 && (err == nil || s.keys.Load() != nil) {
-			t.Error("a session with a BMC that does not know the password")
-		}
+		synctest.Test(t, func(t *testing.T) { // setup waits for something better than a refusal
+			s := sessionForTest()
+			s.keys.Store(nil)
+			s.conn = answering{s: s, answers: map[types.PayloadType][]byte{
+				types.PayloadTypeRmcpOpenSessionRequest: opened,
+				types.PayloadTypeRAKPMessage1:           rakp2,
+				types.PayloadTypeRAKPMessage3:           rakp4,
+			}, consoleID: new(uint32)}
+			since := time.Now()
+			cfg := &Config{Username: "ADMIN", Password: "ADMIN"}
+			err := s.greet(t.Context(), cfg, terms{CipherSuite(suite), types.PrivilegeLevelAdministrator}, &since)
+			if suite != 0 && (err == nil || s.keys.Load() != nil) {
+				t.Error("a session with a BMC that does not know the password")
+			}
+		})
 	})
 }
 
