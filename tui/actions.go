@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -16,10 +17,11 @@ import (
 func (p *machinePage) actions() []menuItem {
 	k, m := machineKeys, p.detail.Machine.Machine
 	operate := reason(p.actor.MayOperate(m))
-	bmc := operate
-	if bmc == "" && m.BMCID == 0 {
-		bmc = "it has no BMC; an admin can give it one"
+	noBMC := ""
+	if m.BMCID == 0 {
+		noBMC = "it has no BMC; an admin can give it one"
 	}
+	bmc := cmp.Or(operate, noBMC)
 	serial := bmc
 	if serial == "" && !p.pane.live() {
 		serial = "its console is not open"
@@ -50,6 +52,7 @@ func (p *machinePage) actions() []menuItem {
 		{k.Break, serial, p.asking("Send BREAK to "+p.name+"? Linux takes the next key for a SysRq command: b reboots it at once.", p.sendBreak)},
 		{k.Boot, bmc, p.chooseBoot},
 		{k.Light, bmc, p.chooseLight},
+		{k.Inventory, noBMC, func() tea.Cmd { return p.push(newInventoryPage(p.app, p.name)) }},
 		{k.Provision, operate, func() tea.Cmd { return p.push(newProvisionForm(p.app, p.detail)) }},
 		{k.EndRun, run, func() tea.Cmd {
 			return p.act("Ending the run ...", "the run is ended: "+p.name+" boots from disk", func(ctx context.Context) error {

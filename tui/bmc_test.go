@@ -24,12 +24,13 @@ type fakeBMC struct {
 	inUse  error    // what opening the console answers until it is taken; nil: nobody has it
 	orders []string // what it was told
 
-	device  ipmi.DeviceInfo
-	fru     ipmi.FRU
-	sensors []ipmi.Sensor
-	events  []ipmi.SELEntry
-	lacks   error         // what reading the sensors answers; nil: it has some
-	slow    chan struct{} // reading the sensors waits until it is closed; nil: it does not
+	device   ipmi.DeviceInfo
+	fru      ipmi.FRU
+	sensors  []ipmi.Sensor
+	events   []ipmi.SELEntry
+	settings ipmi.SOLSettings
+	lacks    error         // what reading the sensors answers; nil: it has some
+	slow     chan struct{} // reading the sensors waits until it is closed; nil: it does not
 }
 
 func poweredOn(b *fakeBMC) { b.on = true }
@@ -117,10 +118,6 @@ func (b *fakeBMC) DeviceInfo(context.Context) (ipmi.DeviceInfo, error) {
 	return b.device, b.dead
 }
 
-func (b *fakeBMC) SOLSettings(context.Context) (ipmi.SOLSettings, error) {
-	return ipmi.SOLSettings{}, nil
-}
-
 func (b *fakeBMC) FRU(context.Context) (ipmi.FRU, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,6 +144,12 @@ func (b *fakeBMC) SEL(_ context.Context, limit int) ([]ipmi.SELEntry, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.events[:min(limit, len(b.events))]), b.dead
+}
+
+func (b *fakeBMC) SOLSettings(context.Context) (ipmi.SOLSettings, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.settings, b.dead
 }
 
 func (b *fakeBMC) Close(context.Context) error { return nil }

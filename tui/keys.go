@@ -71,7 +71,7 @@ func filterHelp() keySection {
 
 var machineKeys = struct {
 	Type, Keyboard, Scroll, Zoom, Actions, On, Shutdown, Off, Reset, Cycle, Interrupt, Break, Boot, Light,
-	Provision, EndRun, Take, Release, Up, Down, Back, Help, Quit key.Binding
+	Inventory, Provision, EndRun, Take, Release, Up, Down, Back, Help, Quit key.Binding
 }{
 	Type:      bind("c", "type into the console", "c", "enter", "tab"),
 	Keyboard:  bind("T", "take the console's keyboard", "T"),
@@ -87,6 +87,7 @@ var machineKeys = struct {
 	Break:     bind("B", "send BREAK to the console", "B"),
 	Boot:      bind("b", "choose what it starts from", "b"),
 	Light:     bind("l", "light by which it is found", "l"),
+	Inventory: bind("i", "sensors, events and parts", "i"),
 	Provision: bind("p", "provision", "p"),
 	EndRun:    bind("e", "end the run: boot from disk", "e"),
 	Take:      bind("t", "take", "t"),
@@ -124,7 +125,7 @@ func machineHelp(mayTake, mayOperate, running bool) keySection {
 		title: "A machine",
 		short: append(short, k.Back, k.Help),
 		all: []key.Binding{k.Type, k.Keyboard, k.Scroll, k.Zoom, k.Actions, k.On, k.Shutdown, k.Off, k.Reset, k.Cycle, k.Interrupt,
-			k.Break, k.Boot, k.Light, k.Provision, k.EndRun, k.Take, k.Release, k.Up, k.Down, k.Back, k.Help, k.Quit},
+			k.Break, k.Boot, k.Light, k.Inventory, k.Provision, k.EndRun, k.Take, k.Release, k.Up, k.Down, k.Back, k.Help, k.Quit},
 	}
 }
 
@@ -191,6 +192,30 @@ func logPromptHelp(p prompt) keySection {
 	}
 	all = append(all, k.Cancel)
 	return keySection{title: "Searching in a log, and jumping to a time or an event", short: all, all: all}
+}
+
+var inventoryKeys = struct {
+	Up, Down, PageUp, PageDown, Top, Bottom, Refresh, Back, Help, Quit key.Binding
+}{
+	Up:       upKey,
+	Down:     downKey,
+	PageUp:   dashboardKeys.PageUp,
+	PageDown: dashboardKeys.PageDown,
+	Top:      bind("home/g", "to the beginning", "home", "g"),
+	Bottom:   bind("end/G", "to the end", "end", "G"),
+	Refresh:  bind("r", "read again", "r"),
+	Back:     bind("esc", "back", "esc", "backspace", "i"),
+	Help:     helpKey,
+	Quit:     quitKey,
+}
+
+func inventoryHelp() keySection {
+	k := inventoryKeys
+	return keySection{
+		title: "Sensors, events and parts of a machine",
+		short: []key.Binding{bind("↑/↓", "scroll"), k.Refresh, k.Back, k.Help},
+		all:   []key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Refresh, k.Back, k.Help, k.Quit},
+	}
 }
 
 var menuKeys = struct{ Up, Down, Choose, Close key.Binding }{

@@ -34,7 +34,8 @@ func keyBindings() string {
 		"<!-- Generated from tui/keys.go by `go test ./tui -run TestKeyBindings -update`. -->\n\n" +
 		"`?` shows those of the screen that you look at.\n")
 	for _, s := range []keySection{
-		dashboardHelp(), filterHelp(), machineHelp(true, true, true), consoleHelp(), menuHelp(), formHelp(), questionHelp(),
+		dashboardHelp(), filterHelp(), machineHelp(true, true, true), consoleHelp(), logHelp(), logPromptHelp(noPrompt), inventoryHelp(),
+		menuHelp(), formHelp(), questionHelp(),
 	} {
 		b.WriteString("\n## " + s.title + "\n\n| key | does |\n|---|---|\n")
 		for _, k := range s.all {
@@ -46,7 +47,10 @@ func keyBindings() string {
 }
 
 func TestNoKeyMeansTwoThingsOnOneScreen(t *testing.T) {
-	for _, s := range []keySection{dashboardHelp(), filterHelp(), machineHelp(true, true, true), menuHelp(), formHelp(), questionHelp()} {
+	for _, s := range []keySection{
+		dashboardHelp(), filterHelp(), machineHelp(true, true, true), logHelp(), logPromptHelp(noPrompt), inventoryHelp(),
+		menuHelp(), formHelp(), questionHelp(),
+	} {
 		seen := make(map[string]key.Binding)
 		for _, k := range s.all {
 			for _, name := range k.Keys() {

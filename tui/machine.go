@@ -20,11 +20,12 @@ type machinePage struct {
 	ctx    context.Context //nolint:containedctx // of the screen
 	cancel context.CancelFunc
 
-	name    string // does not change: commands look at it
-	detail  lab.MachineDetail
-	events  []store.Event
-	loaded  bool
-	problem string // why there is nothing to see
+	name     string // does not change: commands look at it
+	detail   lab.MachineDetail
+	events   []store.Event
+	settings lab.Site // of the site
+	loaded   bool
+	problem  string // why there is nothing to see
 
 	loading, stale bool
 
@@ -48,6 +49,7 @@ type (
 	detailMsg struct {
 		detail lab.MachineDetail
 		events []store.Event
+		site   lab.Site
 		err    error
 	}
 	doneMsg struct {
@@ -78,7 +80,7 @@ func (p *machinePage) act(doing, done string, call func(context.Context) error) 
 func (p *machinePage) happened(events []store.Event, lost bool) tea.Cmd {
 	concerned := lost
 	for _, e := range events {
-		concerned = concerned || e.Machine == p.name
+		concerned = concerned || e.Machine == p.name || e.Kind == lab.EventSiteChanged
 	}
 	if !concerned {
 		return nil
@@ -99,7 +101,11 @@ func (p *machinePage) reload() tea.Cmd {
 			return detailMsg{err: err}
 		}
 		events, err := p.lab.MachineEvents(p.ctx, p.actor, detail.Name, shownEvents)
-		return detailMsg{detail, events, err}
+		if err != nil {
+			return detailMsg{err: err}
+		}
+		site, err := p.lab.Site(p.ctx, p.actor)
+		return detailMsg{detail, events, site, err}
 	})
 }
 
@@ -159,7 +165,7 @@ func (p *machinePage) show(msg detailMsg) tea.Cmd {
 		p.problem = msg.err.Error()
 	} else {
 		before := p.detail
-		p.detail, p.events, p.loaded, p.problem = msg.detail, msg.events, true, ""
+		p.detail, p.events, p.settings, p.loaded, p.problem = msg.detail, msg.events, msg.site, true, ""
 		if p.stale {
 			return tea.Batch(p.reload(), p.reopen(before))
 		}

@@ -1,10 +1,13 @@
 package tui
 
 import (
+	"strings"
 	"time"
 
 	"charm.land/lipgloss/v2"
 
+	"provisioner/lab"
+	"provisioner/lab/console/pattern"
 	"provisioner/store"
 	"provisioner/tui/console"
 )
@@ -85,6 +88,10 @@ func (p *machinePage) facts(width int) []string {
 		}
 	}
 
+	if e := p.trouble(); e != nil {
+		f.line("Printed", t.event(*e)+t.dim.Render("  "+p.clock(e.At)))
+	}
+
 	if len(d.Holders) == 0 {
 		f.line("Held by", t.dim.Render("nobody"))
 	}
@@ -99,6 +106,9 @@ func (p *machinePage) facts(width int) []string {
 		f.line(label, who+t.dim.Render(" since "+p.clock(h.Since))+"  "+clean(h.Reason))
 	}
 
+	if mode := p.consoleMode(); mode != "" {
+		f.line("Console", mode)
+	}
 	f.short("Machine", d.Arch+" "+d.Subarch)
 	for i, n := range d.Interfaces {
 		label := "MAC"
@@ -114,6 +124,18 @@ func (p *machinePage) facts(width int) []string {
 		f.text("Options", d.KernelOptions, 3, t.plain)
 	}
 	return f.lines
+}
+
+// consoleMode says when the console is connected, where that is not always, or
+// always though that is not so for the others.
+func (p *machinePage) consoleMode() string {
+	switch mode := p.detail.Console; {
+	case mode == store.ConsoleOnDemand, mode == store.ConsoleDefault && p.settings.ConsolesOnDemand:
+		return p.theme.warn.Render("on demand") + p.theme.dim.Render(": not logged while nobody watches")
+	case mode == store.ConsoleAlways && p.settings.ConsolesOnDemand:
+		return "always connected" + p.theme.dim.Render(", unlike others here")
+	}
+	return ""
 }
 
 // facts lays out labels and values. Where there is room, two short ones share
@@ -175,18 +197,65 @@ func (p *machinePage) runText(run store.Run) string {
 
 // history is what happened to the machine, the newest first.
 func (p *machinePage) history(width int) []string {
+	t := p.theme
 	lines := make([]string, 0, len(p.events))
 	for _, e := range p.events {
-		line := p.theme.dim.Render(p.clock(e.At)) + "  " + clean(e.Kind)
-		if e.Detail != "" {
-			line += "  " + clean(e.Detail)
-		}
+		line := t.dim.Render(p.clock(e.At)) + "  " + t.event(e)
 		if e.User != "" {
-			line += p.theme.dim.Render("  " + clean(e.User))
+			line += t.dim.Render("  " + clean(e.User))
 		}
 		lines = append(lines, cut(line, width))
 	}
 	return lines
+}
+
+// failures are the kinds of events that tell of something that did not work.
+var failures = map[string]bool{
+	lab.EventPowerFailed: true, lab.EventIdentifyFailed: true, lab.EventBootDeviceFailed: true, lab.EventPreseedError: true,
+}
+
+// event is what happened, without when and by whom. What a console has printed
+// that is looked for speaks for itself.
+func (t *theme) event(e store.Event) string {
+	switch pattern, bad := found(e); {
+	case bad:
+		return t.bad.Render("✗ " + clean(e.Detail))
+	case pattern != "":
+		return "! " + clean(e.Detail)
+	}
+	style := t.plain
+	if failures[e.Kind] {
+		style = t.bad
+	}
+	return style.Render(strings.TrimSpace(clean(e.Kind) + "  " + clean(e.Detail)))
+}
+
+// found is the pattern that was found in what a console has printed, and
+// whether it tells of trouble; empty for other events.
+func found(e store.Event) (name string, bad bool) {
+	if e.Kind != lab.EventConsolePattern {
+		return "", false
+	}
+	name, _, _ = strings.Cut(e.Detail, ":")
+	switch name {
+	case pattern.KernelPanic, pattern.KernelOops, pattern.HungTask, pattern.InstallFailure, pattern.BootFailure:
+		bad = true
+	}
+	return name, bad
+}
+
+// trouble is what the machine has printed last that tells of trouble; nil where
+// it has started again since, or asks for a user.
+func (p *machinePage) trouble() *store.Event {
+	for i, e := range p.events {
+		switch name, bad := found(e); {
+		case bad:
+			return &p.events[i]
+		case name == pattern.LoginPrompt, e.Kind == lab.EventPower, e.Kind == lab.EventPowerSeen, e.Kind == lab.EventProvision:
+			return nil
+		}
+	}
+	return nil
 }
 
 // clock shows a time: that of the day, and the day where it is another one.

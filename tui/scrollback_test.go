@@ -53,7 +53,7 @@ func TestScrollingBackThroughTheWholeLog(t *testing.T) {
 		name          string
 		width, height int
 		above         string // the first line that is seen after a page up
-	}{{"80x24", 80, 24, "line 273"}, {"120x40", 120, 40, "line 235"}} {
+	}{{"80x24", 80, 24, "line 275"}, {"120x40", 120, 40, "line 235"}} {
 		t.Run(size.name, func(t *testing.T) {
 			s, line, p := scrolled(t, size.width, size.height)
 			p.press(pageUp)

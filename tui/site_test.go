@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
 
 	"provisioner/lab"
@@ -230,6 +231,20 @@ func (p *seat) text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.screen.String()
+}
+
+// red reports whether the first such character on the screen is red.
+func (p *seat) red(char string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for y := range p.height {
+		for x := range p.width {
+			if c := p.screen.CellAt(x, y); c != nil && c.Content == char {
+				return c.Style.Fg == ansi.Red
+			}
+		}
+	}
+	return false
 }
 
 // awaits waits until everything wanted is on the screen; with a ! before it,
