@@ -7,7 +7,7 @@ import (
 
 type patternsCommand struct {
 	List   patternsListCommand   `cmd:"" default:"withargs" help:"What is looked for."`
-	Add    patternsAddCommand    `cmd:"" help:"Look for a regular expression (admins). Everybody may read the lines that it finds."`
+	Add    patternsAddCommand    `cmd:"" help:"Look for a regular expression (admins)."`
 	Remove patternsRemoveCommand `cmd:"" help:"Look for it no more (admins)."`
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 type patternCommand struct {
-	Add    patternAddCommand    `cmd:"" help:"Look for a regular expression in what machines print. Everybody may read the lines that it finds."`
+	Add    patternAddCommand    `cmd:"" help:"Look for a regular expression in what machines print."`
 	List   patternListCommand   `cmd:"" help:"What is looked for."`
 	Remove patternRemoveCommand `cmd:"" help:"Look for it no more."`
 	Test   patternTestCommand   `cmd:"" help:"Print what the patterns find in a console's log."`
