@@ -16,11 +16,12 @@ import (
 )
 
 // The DHCP options that the hook speaks of (RFC 2132 §3.14, §9.5, §9.13;
-// RFC 4578 §2.1).
+// RFC 3004; RFC 4578 §2.1).
 const (
 	optionHostname    = 12
 	optionVendorClass = 60
 	optionBootFile    = 67
+	optionUserClass   = 77
 	optionArch        = 93
 )
 
@@ -38,12 +39,14 @@ type SeenRequest struct {
 	MAC         net.HardwareAddr
 	Hostname    string // option 12, printable, empty when absent
 	VendorClass string // option 60, likewise
+	UserClass   string // option 77, likewise: iPXE says "iPXE"
 	Arch        int    // option 93 (RFC 4578 §2.1: 7 is EFI x86-64, 11 EFI ARM 64), -1 when absent
 }
 
 // DHCPAnswer is what a machine's DHCP server is to hand out.
 type DHCPAnswer struct {
-	BootFile   string     // option 67, empty when netboot is off
+	BootFile   string     // option 67, a TFTP path or a URL; empty when netboot is off
+	HTTP       bool       // BootFile is a URL; the client believes it only beside option 60, HTTPClient
 	NextServer netip.Addr // an IPv4 address; needed where BootFile is set
 	IPv4       netip.Addr // the reserved address, invalid when there is none
 }
@@ -60,7 +63,9 @@ type LeaseRequest struct {
 type DHCPAnswers interface {
 	// Seen tells whether the MAC is a machine's.
 	Seen(ctx context.Context, request SeenRequest) (known bool, err error)
-	// Answer returns ErrUnknownMAC for a MAC that is no machine's.
+	// Answer is for the client that was seen last with this MAC, since the
+	// hook does not say again what it is. It returns ErrUnknownMAC for a MAC
+	// that is no machine's.
 	Answer(ctx context.Context, mac net.HardwareAddr) (DHCPAnswer, error)
 	// Lease returns ErrUnknownMAC likewise.
 	Lease(ctx context.Context, request LeaseRequest) error
@@ -187,6 +192,8 @@ func readSeen(w http.ResponseWriter, r *http.Request) (SeenRequest, error) {
 			err = decodeText(option.Value, &request.Hostname)
 		case optionVendorClass:
 			err = decodeText(option.Value, &request.VendorClass)
+		case optionUserClass:
+			err = decodeText(option.Value, &request.UserClass)
 		case optionArch:
 			var arch *uint16
 			if err = json.Unmarshal(option.Value, &arch); arch != nil {
@@ -241,6 +248,11 @@ func decodeText(value json.RawMessage, text *string) error {
 	if err := json.Unmarshal(value, &s); err != nil {
 		return err
 	}
+	*text = printable(s)
+	return nil
+}
+
+func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return -1
@@ -250,8 +262,7 @@ func decodeText(value json.RawMessage, text *string) error {
 	if len(s) > maxDHCPText {
 		s = strings.ToValidUTF8(s[:maxDHCPText], "")
 	}
-	*text = s
-	return nil
+	return s
 }
 
 func encodeAnswer(answer DHCPAnswer) ([]byte, error) {
@@ -269,6 +280,9 @@ func encodeAnswer(answer DHCPAnswer) ([]byte, error) {
 			return nil, fmt.Errorf("next-server %s is not an IPv4 address", answer.NextServer)
 		}
 		body.Options = append(body.Options, option{optionBootFile, answer.BootFile})
+		if answer.HTTP {
+			body.Options = append(body.Options, option{optionVendorClass, vendorHTTP})
+		}
 		body.NextServer = answer.NextServer.String()
 	}
 	if answer.IPv4.IsValid() {

@@ -26,6 +26,9 @@ const knownMAC = "52:54:00:00:00:01"
 
 func (f *fakeAnswers) Seen(_ context.Context, r SeenRequest) (bool, error) {
 	f.asked = fmt.Sprintf("seen %v %s %q %q %d", r.Discover, r.MAC, r.Hostname, r.VendorClass, r.Arch)
+	if r.UserClass != "" {
+		f.asked += " " + r.UserClass
+	}
 	return r.MAC.String() == knownMAC, f.err
 }
 
@@ -48,6 +51,7 @@ func (f *fakeAnswers) Lease(_ context.Context, r LeaseRequest) error {
 func TestDHCPHook(t *testing.T) {
 	netboot := DHCPAnswer{BootFile: "grubnetx64.efi", NextServer: netip.MustParseAddr("10.0.2.2")}
 	reserved := DHCPAnswer{IPv4: netip.MustParseAddr("10.0.2.7")}
+	url := DHCPAnswer{BootFile: "http://10.0.2.2/a", HTTP: true, NextServer: netip.MustParseAddr("10.0.2.2")}
 	both := DHCPAnswer{BootFile: "a", NextServer: netip.MustParseAddr("10.0.2.2"), IPv4: netip.MustParseAddr("10.0.2.7")}
 	type test struct {
 		method, path, body string
@@ -66,6 +70,11 @@ func TestDHCPHook(t *testing.T) {
 			method: "POST", path: "/ipv4/seen", status: 202,
 			body:  `{"discover":false,"mac":"52-54-00-00-00-02","options":[{"option":60,"value":"PXEClient:Arch:00007"}],"more":1}`,
 			asked: `seen false 52:54:00:00:00:02 "" "PXEClient:Arch:00007" -1`,
+		},
+		"seen iPXE": {
+			method: "POST", path: "/ipv4/seen", status: 200,
+			body:  `{"discover":true,"mac":"525400000001","options":[{"option":77,"value":"iPXE"},{"option":93,"value":0}]}`,
+			asked: `seen true 52:54:00:00:00:01 "" "" 0 iPXE`,
 		},
 		"seen without options":   {method: "POST", path: "/ipv4/seen", body: `{"mac":"525400000001"}`, status: 200, asked: `seen false 52:54:00:00:00:01 "" "" -1`},
 		"seen with null options": {method: "POST", path: "/ipv4/seen", body: `{"mac":"525400000001","options":[{"option":12,"value":null},{"option":93,"value":null}]}`, status: 200, asked: `seen false 52:54:00:00:00:01 "" "" -1`},
@@ -100,6 +109,7 @@ func TestDHCPHook(t *testing.T) {
 
 		"answer from disk":   {method: "GET", path: "/ipv4?hwaddr=52:54:00:00:00:01", status: 200, want: `{"options":[]}`, asked: "answer " + knownMAC},
 		"answer netboot":     {method: "GET", path: "/ipv4?hwaddr=52:54:00:00:00:01", answers: fakeAnswers{answer: netboot}, status: 200, want: `{"options":[{"option":67,"value":"grubnetx64.efi"}],"next-server":"10.0.2.2"}`},
+		"answer HTTP boot":   {method: "GET", path: "/ipv4?hwaddr=52:54:00:00:00:01", answers: fakeAnswers{answer: url}, status: 200, want: `{"options":[{"option":67,"value":"http://10.0.2.2/a"},{"option":60,"value":"HTTPClient"}],"next-server":"10.0.2.2"}`},
 		"answer reserved":    {method: "GET", path: "/ipv4?hwaddr=525400000001", answers: fakeAnswers{answer: reserved}, status: 200, want: `{"options":[],"ipv4":"10.0.2.7"}`},
 		"answer both":        {method: "GET", path: "/ipv4?hwaddr=525400000001", answers: fakeAnswers{answer: both}, status: 200, want: `{"options":[{"option":67,"value":"a"}],"next-server":"10.0.2.2","ipv4":"10.0.2.7"}`},
 		"answer unknown":     {method: "GET", path: "/ipv4?hwaddr=525400000002", status: 404},

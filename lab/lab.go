@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -47,6 +48,10 @@ type Config struct {
 	// for 30 s. It is asked sooner after a change, and more rarely where nobody
 	// looks or the BMC fails. Each machine has a jitter of a quarter of it.
 	PollEvery time.Duration
+
+	// MaxDiscovered is how many addresses of no machine are remembered, the
+	// ones seen last; zero for 1000.
+	MaxDiscovered int
 }
 
 // Lab is the rules over one store. It is safe for concurrent use.
@@ -60,6 +65,11 @@ type Lab struct {
 	images    *os.Root
 	tftpRoot  *os.Root
 	preseeds  *boot.Renderer
+
+	nextServer    atomic.Pointer[netip.Addr] // see tftpAddress; nil: not looked up yet
+	clients       dhcpClients
+	sightings     *sightings
+	maxDiscovered int
 
 	consoleRoot    *os.Root
 	consoleLogs    *transcript.Folder
@@ -109,6 +119,10 @@ func New(cfg Config) (*Lab, error) {
 		machines:  make(map[int64]*attachment),
 		claim:     claim{limit: rate.NewLimiter(rate.Every(claimEvery), claimBurst)},
 
+		clients:       dhcpClients{byMAC: make(map[string]dhcpClient)},
+		sightings:     newSightings(),
+		maxDiscovered: cfg.MaxDiscovered,
+
 		consoleRoot: consoleRoot,
 		patterns:    patterns{found: make(chan foundPattern, foundDepth)},
 	}
@@ -124,6 +138,9 @@ func New(cfg Config) (*Lab, error) {
 	}
 	if l.pollEvery == 0 {
 		l.pollEvery = 30 * time.Second
+	}
+	if l.maxDiscovered == 0 {
+		l.maxDiscovered = defaultMaxDiscovered
 	}
 	if l.publicURL == nil {
 		l.publicURL = &url.URL{Scheme: "http", Host: "localhost"}
@@ -155,6 +172,10 @@ func (l *Lab) Run(ctx context.Context) error {
 	}
 	group.Go(func() error {
 		l.keepFound(groupCtx)
+		return nil
+	})
+	group.Go(func() error {
+		l.keepSightings(groupCtx)
 		return nil
 	})
 	group.Go(func() error { return l.feed(groupCtx, last) })

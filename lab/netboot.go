@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path"
 	"strings"
+	"time"
 
 	"provisioner/boot"
 	"provisioner/store"
@@ -219,17 +220,23 @@ func (l *Lab) currentRun(ctx context.Context, tx *store.Tx, token string) (run s
 // stage notes how far a machine's run has come. Without a run there is nothing
 // to note.
 func (l *Lab) stage(ctx context.Context, tx *store.Tx, m store.Machine, stage string) error {
+	return l.stageAt(ctx, tx, m, stage, l.now())
+}
+
+// stageAt is stage for something that happened then. It does not set back a
+// run that has begun, or come further, since.
+func (l *Lab) stageAt(ctx context.Context, tx *store.Tx, m store.Machine, stage string, at time.Time) error {
 	run, err := tx.RunningRun(ctx, m.ID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && run.Stage == stage {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (run.Stage == stage || at.Before(run.StageAt)) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := tx.SetRunStage(ctx, run.ID, stage); err != nil {
+	if err := tx.SetRunStage(ctx, run.ID, stage, at); err != nil {
 		return err
 	}
-	return tx.AddEvent(ctx, store.Event{At: l.now(), Kind: EventStage, Machine: m.Name, RunID: run.ID, Detail: stage})
+	return tx.AddEvent(ctx, store.Event{At: at, Kind: EventStage, Machine: m.Name, RunID: run.ID, Detail: stage})
 }
 
 // textFile is a file that was made for one request.

@@ -312,7 +312,7 @@ func TestDiscoveredAddressesAreBounded(t *testing.T) {
 	db, path := open(t)
 	write(t, db, func(ctx context.Context, tx *store.Tx) error {
 		for i := range 50 {
-			d := store.DiscoveredMAC{MAC: fmt.Sprintf("02:00:00:00:00:%02x", i), ClientArch: 7, SeenAt: noon.Add(time.Duration(i) * time.Second)}
+			d := store.DiscoveredMAC{MAC: fmt.Sprintf("02:00:00:00:00:%02x", i), ClientArch: 7, TimesSeen: 1, LastSeenAt: noon.Add(time.Duration(i) * time.Second)}
 			if err := tx.Discovered(ctx, d); err != nil {
 				return err
 			}

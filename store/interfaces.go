@@ -42,38 +42,6 @@ func (tx *Tx) InterfaceSeen(ctx context.Context, mac string, at time.Time) error
 	return tx.change(ctx, `UPDATE interfaces SET last_seen_at = ? WHERE mac = ?`, millis(at), mac)
 }
 
-// DiscoveredMAC is an address that asked for a boot and belongs to no machine.
-type DiscoveredMAC struct {
-	MAC        string
-	Hostname   string
-	ClientArch int // DHCP option 93; -1: not said
-	SeenAt     time.Time
-}
-
-// Discovered keeps or renews a discovered address.
-func (tx *Tx) Discovered(ctx context.Context, d DiscoveredMAC) error {
-	arch := sql.NullInt64{Int64: int64(d.ClientArch), Valid: d.ClientArch >= 0}
-	_, err := tx.tx.ExecContext(ctx, `INSERT INTO discovered_macs (mac, hostname, client_arch, first_seen_at, last_seen_at)
-		VALUES (?1, ?2, ?3, ?4, ?4)
-		ON CONFLICT (mac) DO UPDATE SET hostname = ?2, client_arch = ?3, last_seen_at = ?4, times_seen = times_seen + 1`,
-		d.MAC, d.Hostname, arch, millis(d.SeenAt))
-	return plain(err)
-}
-
-// KeepDiscovered forgets the oldest discovered addresses until at most n are left.
-func (tx *Tx) KeepDiscovered(ctx context.Context, n int) error {
-	_, err := tx.tx.ExecContext(ctx, `DELETE FROM discovered_macs WHERE mac IN (
-		SELECT mac FROM discovered_macs ORDER BY last_seen_at DESC LIMIT -1 OFFSET ?)`, n)
-	return plain(err)
-}
-
-// ForgetDiscovered removes an address that belongs to a machine now. It is no
-// error where it was never discovered.
-func (tx *Tx) ForgetDiscovered(ctx context.Context, mac string) error {
-	_, err := tx.tx.ExecContext(ctx, `DELETE FROM discovered_macs WHERE mac = ?`, mac)
-	return plain(err)
-}
-
 // Lease is an address that a DHCP server has lent.
 type Lease struct {
 	MAC       string

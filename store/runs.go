@@ -29,19 +29,20 @@ type Run struct {
 	Token         string
 	State         RunState
 	Stage         string
+	StageAt       time.Time // since when it has come so far
 	Error         string
 	StartedAt     time.Time
 	EndedAt       time.Time // zero: running
 }
 
 const selectRun = `SELECT runs.id, runs.machine_id, machines.name, runs.user_id, runs.kernel_id, runs.initrd_id,
-	runs.preseed_id, runs.kernel_options, runs.token, runs.state, runs.stage, runs.error, runs.started_at, runs.ended_at
+	runs.preseed_id, runs.kernel_options, runs.token, runs.state, runs.stage, coalesce(runs.stage_at, runs.started_at), runs.error, runs.started_at, runs.ended_at
 	FROM runs JOIN machines ON machines.id = runs.machine_id `
 
 func scanRun(r row) (v Run, err error) {
 	var user, kernel, initrd, preseed sql.NullInt64
 	err = r.Scan(&v.ID, &v.MachineID, &v.Machine, &user, &kernel, &initrd, &preseed, &v.KernelOptions, &v.Token,
-		&v.State, &v.Stage, &v.Error, moment{&v.StartedAt}, optionalTime{&v.EndedAt})
+		&v.State, &v.Stage, moment{&v.StageAt}, &v.Error, moment{&v.StartedAt}, optionalTime{&v.EndedAt})
 	v.UserID, v.KernelID, v.InitrdID, v.PreseedID = user.Int64, kernel.Int64, initrd.Int64, preseed.Int64
 	return v, err
 }
@@ -75,9 +76,9 @@ func (tx *Tx) RunByToken(ctx context.Context, token string) (Run, error) {
 	return one(ctx, tx, scanRun, selectRun+`WHERE runs.token = ?`, token)
 }
 
-// SetRunStage notes how far a run has come.
-func (tx *Tx) SetRunStage(ctx context.Context, id int64, stage string) error {
-	return tx.change(ctx, `UPDATE runs SET stage = ? WHERE id = ?`, stage, id)
+// SetRunStage notes how far a run has come, and since when.
+func (tx *Tx) SetRunStage(ctx context.Context, id int64, stage string, at time.Time) error {
+	return tx.change(ctx, `UPDATE runs SET stage = ?, stage_at = ? WHERE id = ?`, stage, millis(at), id)
 }
 
 // EndRun notes how a run ended. [ErrNotFound] where it has ended already.
