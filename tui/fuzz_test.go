@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	uv "github.com/charmbracelet/ultraviolet"
@@ -27,6 +28,7 @@ func FuzzScreens(f *testing.F) {
 	f.Add([]byte("\rc\x03\x1bOP\x1d\x1bzz"), []byte("\x1b[999999999b\x1b[99;99H\x1b[?1049h"), "日本語日本語日本語", uint16(140), uint16(40))
 	f.Add([]byte("\rp\r\r\x1b[200~quiet\nsplash\x1b[201~\t\t\ry"), []byte("\x1b[6n\u009b\u202e"), "\x1b]0;x\a", uint16(41), uint16(11))
 	f.Add([]byte("\r[/a\rnNt2h\re\x1b[B\rjkgG/\t(\rzc"), []byte("panic\tat \x1b[31mred\r\n"), "panic", uint16(80), uint16(24))
+	f.Add([]byte("\rijGrk\x1b[6~\x1bai"), []byte("a"), "\x1b[31mtemp\u202e", uint16(130), uint16(14))
 	f.Add([]byte("\rab\x1bTyBylo\x1bcT\x1d"), []byte("a"), "b", uint16(50), uint16(12))
 	f.Add([]byte("rnm\rfyx\x1by"), []byte("e\u0301\u0301👨‍👩‍👧"), "👨‍👩‍👧\u200b\u0301", uint16(20), uint16(5))
 
@@ -93,6 +95,8 @@ func FuzzScreens(f *testing.F) {
 						{Position: transcript.Position(len(keys)), Text: name}, {Text: string(bytes.ToValidUTF8(output, nil)), At: pi()},
 					}}})
 				}
+			case *inventoryPage:
+				a.Update(reply{s, inventoryMsg{known: inventoryNamed(name, len(keys))}})
 			case *provisionForm:
 				if !s.loaded {
 					a.Update(reply{s, choicesMsg{images: []store.Image{
@@ -114,6 +118,18 @@ func FuzzScreens(f *testing.F) {
 			}
 		}
 	})
+}
+
+// inventoryNamed is of a BMC that calls everything by one name.
+func inventoryNamed(name string, n int) (i lab.Inventory) {
+	i.FRU.At, i.Sensors.At, i.Events.At = pi(), pi(), pi()
+	i.FRU.Value.Product.Name, i.FRU.Value.Board.Manufacturer, i.FRU.Value.Problems = name, name, []string{name}
+	i.Sensors.Value = []lab.Sensor{
+		{Name: name, States: []string{name, name}, Unit: name, Value: 3.14, HasValue: true, Status: lab.SensorStatus(n % 7)}, {Name: name},
+	}
+	i.Events.Value = []lab.SELEntry{{Sensor: name, Event: name, SinceStart: time.Duration(n) << 40, Status: lab.SensorStatus(n % 7)}, {Time: pi()}}
+	i.Device.Problem, i.Console.Problem = name, name
+	return i
 }
 
 // cursorOf is a place in a log that has what a machine has printed at its end.

@@ -81,11 +81,16 @@ func (p *inventoryPage) machine(width int) []string {
 			f.short(label, clean(value))
 		}
 	}
-	short("Product", fru.Product.Manufacturer, fru.Product.Name, fru.Product.Version)
+	long := func(label string, values ...string) {
+		if value := strings.TrimSpace(strings.Join(values, " ")); value != "" {
+			f.line(label, clean(value))
+		}
+	}
+	long("Product", fru.Product.Manufacturer, fru.Product.Name, fru.Product.Version)
 	short("Serial", fru.Product.Serial)
 	short("Part", fru.Product.PartNumber)
 	short("Asset tag", fru.Product.AssetTag)
-	short("Board", fru.Board.Manufacturer, fru.Board.Name)
+	long("Board", fru.Board.Manufacturer, fru.Board.Name)
 	short("  serial", fru.Board.Serial)
 	short("  part", fru.Board.PartNumber)
 	if !fru.Board.Made.IsZero() {
@@ -99,8 +104,10 @@ func (p *inventoryPage) machine(width int) []string {
 
 	f = facts{theme: p.theme, width: width - 2, paired: width >= pairedWidth}
 	if d := p.known.Device; d.Problem == "" && !d.At.IsZero() {
-		short("Made by", d.Value.Manufacturer.String())
-		short("Product", fmt.Sprintf("%04Xh", d.Value.Product))
+		if d.Value.Manufacturer != 0 {
+			short("Made by", d.Value.Manufacturer.String())
+			short("Product", fmt.Sprintf("%04Xh", d.Value.Product))
+		}
 		short("Firmware", d.Value.Firmware)
 		short("IPMI", d.Value.IPMIVersion)
 		if d.Value.Updating {

@@ -188,7 +188,7 @@ func TestBreakIsSentAfterAQuestion(t *testing.T) {
 	grace.golden("break-80x24")
 	grace.press("y")
 	got(t, line, breakText)
-	grace.awaits("✓ BREAK is sent to amd-rome-01")
+	grace.awaits("✓ BREAK is sent to amd-rome-01", "c to type", "!yours")
 	root.press("c")
 	root.awaits("Typing") // the keyboard was not kept for it
 	grace.awaits("root types")

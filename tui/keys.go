@@ -298,22 +298,27 @@ func (a *app) shortHelp() string {
 // helpBox lists all keys of the screen, in as many columns as its height needs.
 func (a *app) helpBox() string {
 	section := a.top().help()
-	keyWidth, width := 0, 0
-	for _, b := range section.all {
-		keyWidth = max(keyWidth, widths.StringWidth(b.Help().Key))
-		width = max(width, widths.StringWidth(b.Help().Desc))
-	}
-	width += keyWidth + 2
 	rows := min(len(section.all), max(1, a.height-6))
 	lines := make([]string, rows)
-	for i, b := range section.all {
-		entry := fit(a.theme.key.Render(b.Help().Key), keyWidth) + "  " + b.Help().Desc
-		if i >= rows {
-			entry = "   " + entry
+	for from := 0; from < len(section.all); from += rows {
+		column := section.all[from:min(from+rows, len(section.all))]
+		keyWidth, width := 0, 0
+		for _, b := range column {
+			keyWidth = max(keyWidth, widths.StringWidth(b.Help().Key))
+			width = max(width, widths.StringWidth(b.Help().Desc))
 		}
-		lines[i%rows] += fit(entry, width+3*(i/rows))
+		for i := range lines {
+			if from > 0 {
+				lines[i] += "   "
+			}
+			entry := ""
+			if i < len(column) {
+				entry = fit(a.theme.key.Render(column[i].Help().Key), keyWidth) + "  " + column[i].Help().Desc
+			}
+			lines[i] += fit(entry, keyWidth+2+width)
+		}
 	}
-	inner := widths.StringWidth(section.title) + 4
+	inner := widths.StringWidth(section.title) + len("  any key closes  ")
 	for _, line := range lines {
 		inner = max(inner, widths.StringWidth(line))
 	}

@@ -136,6 +136,7 @@ func (p *machinePage) update(msg tea.Msg) tea.Cmd {
 			p.say(p.name + " is released")
 		}
 	case doneMsg:
+		p.pane.look() // a BREAK has had the keyboard for a moment
 		p.complain(msg.err)
 		if msg.err == nil {
 			p.say(msg.what)

@@ -265,3 +265,14 @@ func TestZoomFillsTheWindow(t *testing.T) {
 	p.press(escapeKey)
 	p.awaits("Held by")
 }
+
+func TestHelpOfAMachineFits(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 80, 24)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	p.awaits("● live")
+	p.press("?")
+	p.awaits("any key closes", "release", "quit")
+	p.golden("help-machine-80x24")
+}

@@ -214,20 +214,32 @@ var failures = map[string]bool{
 	lab.EventPowerFailed: true, lab.EventIdentifyFailed: true, lab.EventBootDeviceFailed: true, lab.EventPreseedError: true,
 }
 
-// event is what happened, without when and by whom. What a console has printed
-// that is looked for speaks for itself.
+// event is what happened, without when and by whom.
 func (t *theme) event(e store.Event) string {
-	switch pattern, bad := found(e); {
+	name, bad := found(e)
+	style := t.plain
+	switch {
+	case bad, failures[e.Kind]:
+		style = t.bad
+	case name != "" && name != pattern.LoginPrompt:
+		style = t.warn
+	}
+	return style.Render(eventText(e))
+}
+
+// eventText is event without colours. What a console has printed that is looked
+// for speaks for itself.
+func eventText(e store.Event) string {
+	name, bad := found(e)
+	switch {
 	case bad:
-		return t.bad.Render("✗ " + clean(e.Detail))
-	case pattern != "":
+		return "✗ " + clean(e.Detail)
+	case name == pattern.LoginPrompt:
+		return clean(e.Detail)
+	case name != "":
 		return "! " + clean(e.Detail)
 	}
-	style := t.plain
-	if failures[e.Kind] {
-		style = t.bad
-	}
-	return style.Render(strings.TrimSpace(clean(e.Kind) + "  " + clean(e.Detail)))
+	return strings.TrimSpace(clean(e.Kind) + "  " + clean(e.Detail))
 }
 
 // found is the pattern that was found in what a console has printed, and

@@ -236,7 +236,7 @@ func (s *scrollback) ask(what prompt) tea.Cmd {
 func (s *scrollback) offer(events []store.Event) {
 	choices := make([]choice, len(events))
 	for i, e := range events {
-		choices[i] = choice{strconv.Itoa(i), s.page.clock(e.At) + "  " + e.Kind, strings.TrimSpace(e.Detail + "  " + e.User)}
+		choices[i] = choice{strconv.Itoa(i), s.page.clock(e.At) + "  " + eventText(e), e.User}
 	}
 	s.events = events
 	s.picker.set(choices)

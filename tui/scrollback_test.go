@@ -180,7 +180,7 @@ func TestJumpingToAnEvent(t *testing.T) {
 			p.press(pageUp)
 			p.awaits("Log  Mar 14")
 			p.press("e")
-			p.awaits("jump to an event", "reserved", "10:26:53  boot device  disk  local", "console pattern")
+			p.awaits("jump to an event", "reserved", "10:26:53  boot device  disk  local", "✗ kernel oops")
 			p.golden("log-events-" + size.name)
 			p.press("disk")
 			p.awaits("only: disk", "› 10:26:53  boot device  disk  local")

@@ -154,7 +154,7 @@ func (s *scrollback) promptLine(width int) (string, cursor) {
 	case s.expression:
 		label, hint = "search for expression: ", "tab: as it is"
 	}
-	room := width - len(label) - 1
+	room := width - len(label) - 2 // one for the cursor behind the last character
 	if width > 70 {
 		room -= len(hint) + 2
 	} else {
