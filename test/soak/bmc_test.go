@@ -111,15 +111,17 @@ func (c *controller) restarted() int {
 
 // connection is the lab's way to a controller: the product's client, which
 // tells the machine when a console was opened though no BMC had restarted. What
-// the BMC had for the console before is lost then.
+// the BMC had for the console before, and has read since that was last heard,
+// is lost then.
 type connection struct {
 	*ipmi.Client
 	to *controller
 
 	mu     sync.Mutex
 	opened bool
-	at     int // restarts
-	again  int // consoles that were opened though no BMC had restarted
+	at     int   // restarts
+	again  int   // consoles that were opened though no BMC had restarted
+	heard  int64 // where the machine was when its console was last heard
 }
 
 func connect(b store.BMC, to *controller) *connection {
@@ -129,7 +131,7 @@ func connect(b store.BMC, to *controller) *connection {
 }
 
 func (c *connection) OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCloser, error) {
-	restarts, from := c.to.restarted(), c.to.machine.position()
+	restarts := c.to.restarted()
 	open := c.OpenFreeSOL
 	if takeOver {
 		open = c.Client.OpenSOL
@@ -142,10 +144,27 @@ func (c *connection) OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCl
 	defer c.mu.Unlock()
 	if c.opened && c.at == restarts {
 		c.again++
-		c.to.machine.dubious(from, c.to.machine.position())
+		c.to.machine.dubious(c.heard, c.to.machine.position())
 	}
 	c.opened, c.at = true, restarts
-	return sol, nil
+	c.heard = c.to.machine.position()
+	return &stream{sol, c}, nil
+}
+
+// stream is a console that says when it is heard.
+type stream struct {
+	io.ReadWriteCloser
+	connection *connection
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.ReadWriteCloser.Read(p)
+	if n > 0 {
+		s.connection.mu.Lock()
+		defer s.connection.mu.Unlock()
+		s.connection.heard = s.connection.to.machine.position()
+	}
+	return n, err
 }
 
 func (c *connection) reopened() int {
