@@ -9,6 +9,9 @@ const (
 	EventMachineAdded     = "machine added"
 	EventMachineChanged   = "machine changed"
 	EventImageAdded       = "image added"
+	EventImageChanged     = "image changed"
+	EventImageRemoved     = "image removed"
+	EventImageDamaged     = "image damaged" // its file is not what was uploaded
 	EventPreseedAdded     = "preseed added"
 	EventReserved         = "reserved"
 	EventReleased         = "released"

@@ -25,7 +25,7 @@ func (l *Lab) housekeep(ctx context.Context) error {
 	for {
 		// Where it fails, the last address stays; where there is none, those who need it are told.
 		_, _ = l.resolveTFTP(ctx)
-		if err := errors.Join(l.endOverdueRuns(ctx), l.forgetEvents(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(l.endOverdueRuns(ctx), l.forgetEvents(ctx), l.sweepUploads(ctx)); err != nil && ctx.Err() == nil {
 			l.log.Error("housekeeping has failed, and will be tried again", "error", err)
 		}
 		select {

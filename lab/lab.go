@@ -56,15 +56,16 @@ type Config struct {
 
 // Lab is the rules over one store. It is safe for concurrent use.
 type Lab struct {
-	store     *store.DB
-	log       *slog.Logger
-	now       func() time.Time
-	newBMC    func(store.BMC) (BMC, error)
-	pollEvery time.Duration
-	publicURL *url.URL
-	images    *os.Root
-	tftpRoot  *os.Root
-	preseeds  *boot.Renderer
+	store       *store.DB
+	log         *slog.Logger
+	now         func() time.Time
+	newBMC      func(store.BMC) (BMC, error)
+	pollEvery   time.Duration
+	publicURL   *url.URL
+	images      *os.Root
+	imageChecks imageChecks
+	tftpRoot    *os.Root
+	preseeds    *boot.Renderer
 
 	nextServer    atomic.Pointer[netip.Addr] // see tftpAddress; nil: not looked up yet
 	clients       dhcpClients

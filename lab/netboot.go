@@ -169,7 +169,7 @@ func (l *Lab) bootloader(ctx context.Context, arch, subarch, filename string) (b
 	if err != nil {
 		return nil, wrap(err, "bootloader of %s/%s", arch, subarch)
 	}
-	return l.openImage(image)
+	return l.openImage(ctx, image)
 }
 
 // runFile opens the kernel or the initrd of a run that is going on.
@@ -202,7 +202,7 @@ func (l *Lab) runFile(ctx context.Context, token, what, filename string) (boot.T
 	if err != nil {
 		return nil, wrap(err, "open %s", filename)
 	}
-	return l.openImage(image)
+	return l.openImage(ctx, image)
 }
 
 // currentRun finds the run of a token, as long as it is going on.

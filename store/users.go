@@ -112,6 +112,25 @@ type Token struct {
 	Scope     TokenScope
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: never
+	UsedAt    time.Time // zero: never
+}
+
+// TokenByHash returns the token of that SHA-256, and whose it is.
+func (tx *Tx) TokenByHash(ctx context.Context, hash []byte) (t Token, owner User, err error) {
+	t, err = one(ctx, tx, func(r row) (t Token, err error) {
+		err = r.Scan(&t.ID, &t.UserID, &t.Name, &t.Hash, &t.Scope, moment{&t.CreatedAt}, optionalTime{&t.ExpiresAt}, optionalTime{&t.UsedAt})
+		return t, err
+	}, `SELECT id, user_id, name, hash, scope, created_at, expires_at, last_used_at FROM tokens WHERE hash = ?`, hash)
+	if err != nil {
+		return t, owner, err
+	}
+	owner, err = tx.UserByID(ctx, t.UserID)
+	return t, owner, err
+}
+
+// TokenUsed notes when a token was last used.
+func (tx *Tx) TokenUsed(ctx context.Context, id int64, at time.Time) error {
+	return tx.change(ctx, `UPDATE tokens SET last_used_at = ? WHERE id = ?`, millis(at), id)
 }
 
 // AddToken keeps a new token.
