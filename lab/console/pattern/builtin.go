@@ -25,7 +25,7 @@ func BuiltIn() []Description {
 		{KernelOops, "a bug that Linux has survived, or is about to die of"},
 		{HungTask, "Linux tasks or processors that make no progress"},
 		{InstallFailure, "an installer that gave up or asks for help: Debian, Ubuntu, Anaconda, YaST, Ignition"},
-		{BootFailure, "firmware, PXE, GRUB or an initramfs that found nothing to boot"},
+		{BootFailure, "firmware, GRUB or an initramfs that found nothing to boot, and network boots that broke off"},
 		{LoginPrompt, "a system that is up and asks for a user"},
 	}
 }
@@ -101,9 +101,10 @@ func builtInRules() []rule {
 		// GRUB. Newer ones say where in their source.
 		boot(`^\s*error: (?:[\w./-]+\.c:\d+:\s?)?(?:file .* not found|no such device: |no such partition|unknown filesystem|disk .* not found|you need to load the kernel first|couldn't send network packet|time out opening |timeout: could not resolve hardware address|no server is specified|symbol .* not found|bad shim signature|.* has invalid signature|attempt to read or write outside of |can't find command )`),
 		prompt(boot(`^grub rescue> ?$`)),
-		// PXE: the Preboot Execution Environment's error codes, iPXE, PXELINUX.
-		boot(`\bPXE-E[0-9A-F]{2}: `),
-		boot(`^(?:Nothing to boot: |No more network devices|Could not boot: |Unable to locate configuration file|Could not find kernel image: )`),
+		// PXE: a transfer that failed, by the Preboot Execution Environment's error codes, iPXE, PXELINUX. That nothing
+		// was offered is said at each start of a machine that tries the network before its disk: all is well.
+		boot(`\bPXE-E[23][0-9A-F]: `),
+		boot(`^(?:Could not boot: |Unable to locate configuration file|Could not find kernel image: )`),
 		// Firmware. SeaBIOS, and all that draw screens, do not end their last line.
 		prompt(boot(`^(?:No bootable device|No boot device available|BdsDxe: No bootable option|Boot failed: not a bootable disk|Operating System not found|Missing operating system|Reboot and Select proper Boot device|Non-System disk or disk error)`)),
 		boot(`^!!!! \w+ Exception Type - `),             // EDK II, x86
