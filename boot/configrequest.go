@@ -14,11 +14,23 @@ type Bootloader string
 const (
 	GRUB     Bootloader = "grub"
 	PXELINUX Bootloader = "pxelinux"
+	IPXE     Bootloader = "ipxe"
 )
+
+// Bootloaders are all of them.
+var Bootloaders = []Bootloader{GRUB, PXELINUX, IPXE}
+
+// ipxeFolder holds the scripts of iPXE, one for each MAC address.
+const ipxeFolder = "ipxe"
 
 // A machine's MAC as bootloaders put it into a file name: the ARP hardware type
 // (01 is Ethernet) and six bytes. With colons it is GRUB's $net_default_mac.
 var configMAC = regexp.MustCompile(`(?i)(?:^|-)01-([0-9a-f]{2}(?:[-:][0-9a-f]{2}){5})$`)
+
+// ScriptPath is where the iPXE script of a machine is, over TFTP and HTTP alike.
+func ScriptPath(mac net.HardwareAddr) string {
+	return ipxeFolder + "/" + strings.ReplaceAll(mac.String(), ":", "-")
+}
 
 // ConfigRequest tells which file names ask for a generated configuration, of
 // which bootloader, and of which machine. It is a name with an element that is,
@@ -28,9 +40,10 @@ var configMAC = regexp.MustCompile(`(?i)(?:^|-)01-([0-9a-f]{2}(?:[-:][0-9a-f]{2}
 //	/grub/grub.cfg-01-52-54-00-12-34-56
 //	pxelinux.cfg/01-52-54-00-12-34-56
 //
-// PXELINUX asks where the path holds pxelinux.cfg, GRUB otherwise. The names
-// pxelinux.cfg/default and grub/efidefault, at the end of any path, ask for the
-// configuration of no particular machine: mac is nil.
+// PXELINUX asks where the path holds pxelinux.cfg, GRUB otherwise. iPXE asks for
+// what ends with ipxe/MAC, the MAC in any spelling that [ParseMAC] reads. The
+// names pxelinux.cfg/default and grub/efidefault, at the end of any path, ask for
+// the configuration of no particular machine: mac is nil.
 func ConfigRequest(name string) (kind Bootloader, mac net.HardwareAddr, ok bool) {
 	path, err := CleanPath(name)
 	if err != nil {
@@ -42,31 +55,55 @@ func ConfigRequest(name string) (kind Bootloader, mac net.HardwareAddr, ok bool)
 	case endsWithPath(path, "grub/efidefault"):
 		return GRUB, nil, true
 	}
+	elements := strings.Split(path, "/")
+	if n := len(elements); n >= 2 && elements[n-2] == ipxeFolder {
+		mac, err := ParseMAC(elements[n-1])
+		if err != nil {
+			return "", nil, false
+		}
+		return IPXE, mac, true
+	}
 	kind = GRUB
 	if strings.Contains(path, "pxelinux.cfg") {
 		kind = PXELINUX
 	}
-	for element := range strings.SplitSeq(path, "/") {
+	for _, element := range elements {
 		match := configMAC.FindStringSubmatch(element)
 		if match == nil {
 			continue
 		}
 		mac, err := net.ParseMAC(strings.ReplaceAll(match[1], ":", "-"))
-		return kind, mac, err == nil
+		if err != nil {
+			return "", nil, false
+		}
+		return kind, mac, true
 	}
 	return "", nil, false
 }
 
-// Redirect answers for grub/grub.cfg, at the end of any path, where no such file
-// exists: the configuration makes GRUB ask again, for that of its MAC. A GRUB
-// with a configuration inside, as Debian's grubnetx64.efi, asks for grub.cfg
-// alone; others ask for their MAC's first.
+// Redirect answers for the names by which bootloaders ask before they have told
+// their MAC, where no such file exists: the configuration makes them ask again,
+// for that of their MAC. The names stand at the end of any path:
+//
+//   - grub/grub.cfg: a GRUB with a configuration inside, as Debian's
+//     grubnetx64.efi, asks for it alone; others ask for their MAC's first
+//   - autoexec.ipxe: what an iPXE of 2021 or later looks for beside itself
+//   - ipxe/boot.ipxe: for a DHCP server that gives all iPXE clients one name
 func Redirect(name string) (config []byte, ok bool) {
 	path, err := CleanPath(name)
-	if err != nil || !endsWithPath(path, "grub/grub.cfg") {
+	if err != nil {
 		return nil, false
 	}
-	config, err = render(GRUB, "redirect", nil)
+	var kind Bootloader
+	switch {
+	case endsWithPath(path, "grub/grub.cfg"):
+		kind = GRUB
+	case endsWithPath(path, "autoexec.ipxe"), endsWithPath(path, ipxeFolder+"/boot.ipxe"):
+		kind = IPXE
+	default:
+		return nil, false
+	}
+	config, err = builtIn(kind, "redirect").render(nil)
 	return config, err == nil
 }
 

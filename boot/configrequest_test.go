@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -33,6 +34,14 @@ func TestConfigRequest(t *testing.T) {
 		"/grub/grub.cfg-01-52-54-00-ab-cd-eg":               {},
 		"/grub/grub.cfg101-52-54-00-ab-cd-ef":               {},
 		"default":                                           {},
+		"ipxe/52-54-00-ab-cd-ef":                            {IPXE, mac},
+		"/ipxe/52:54:00:AB:CD:EF":                           {IPXE, mac},
+		"x/ipxe/525400abcdef":                               {IPXE, mac},
+		"ipxe/boot.ipxe":                                    {},
+		"ipxe/":                                             {},
+		"ipxe/52-54-00-ab-cd":                               {},
+		"ipxe/01-52-54-00-ab-cd-ef":                         {},
+		"ipxe/ff-ff-ff-ff-ff-ff":                            {},
 		"xgrub/efidefault":                                  {},
 		"grub/../01-52-54-00-ab-cd-ef":                      {},
 		"vmlinuz":                                           {},
@@ -45,7 +54,7 @@ func TestConfigRequest(t *testing.T) {
 	}
 }
 
-func TestRedirectMakesGRUBAskForItsMAC(t *testing.T) {
+func TestRedirectMakesABootloaderAskForItsMAC(t *testing.T) {
 	for _, name := range []string{"/grub/grub.cfg", "grub/grub.cfg", "/boot/grub/grub.cfg"} {
 		config, ok := Redirect(name)
 		if !ok {
@@ -53,7 +62,14 @@ func TestRedirectMakesGRUBAskForItsMAC(t *testing.T) {
 		}
 		golden(t, "grub-redirect", config)
 	}
-	for _, name := range []string{"grub.cfg", "/grub/x86_64-efi/grub.cfg", "xgrub/grub.cfg", "../grub/grub.cfg", "grub/grub.cfg-01", ""} {
+	for _, name := range []string{"autoexec.ipxe", "/bootloaders/amd64/uefi/autoexec.ipxe", "ipxe/boot.ipxe"} {
+		config, ok := Redirect(name)
+		if !ok {
+			t.Errorf("no answer for %s", name)
+		}
+		golden(t, "ipxe-redirect", config)
+	}
+	for _, name := range []string{"boot.ipxe", "xautoexec.ipxe", "grub.cfg", "/grub/x86_64-efi/grub.cfg", "xgrub/grub.cfg", "../grub/grub.cfg", "grub/grub.cfg-01", ""} {
 		if config, ok := Redirect(name); ok {
 			t.Errorf("%q gets %q", name, config)
 		}
@@ -62,13 +78,13 @@ func TestRedirectMakesGRUBAskForItsMAC(t *testing.T) {
 
 func FuzzConfigRequest(f *testing.F) {
 	for _, name := range []string{
-		"/grub/grub.cfg-01-52-54-00-ab-cd-ef", `pxelinux.cfg\01-52-54-00-ab-cd-ef`, "pxelinux.cfg/default", "grub/efidefault",
+		"/grub/grub.cfg-01-52-54-00-ab-cd-ef", `pxelinux.cfg\01-52-54-00-ab-cd-ef`, "pxelinux.cfg/default", "grub/efidefault", "ipxe/52-54-00-ab-cd-ef",
 	} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		kind, mac, ok := ConfigRequest(name)
-		if ok != (kind == GRUB || kind == PXELINUX) || !ok && mac != nil || mac != nil && len(mac) != 6 {
+		if ok != slices.Contains(Bootloaders, kind) || !ok && mac != nil || mac != nil && len(mac) != 6 {
 			t.Fatalf("ConfigRequest(%q) = %q, %v, %v", name, kind, mac, ok)
 		}
 	})

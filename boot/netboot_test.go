@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,8 +54,10 @@ func TestNetbootConfigurations(t *testing.T) {
 	full := Netboot{Kernel: "images/12/vmlinuz", Initrd: "/images/12/initrd.gz", MAC: testMAC,
 		Options: PreseedOptions(Preseed, "http://10.0.2.2:8080/preseed/X", "10.0.2.3") + ` console=ttyS0,115200 x="it's $5; {really}"`}
 	bare := Netboot{Kernel: "/vmlinuz", MAC: testMAC}
-	for _, b := range []Bootloader{GRUB, PXELINUX} {
-		for name, n := range map[string]Netboot{"full": full, "bare": bare} {
+	overHTTP := full
+	overHTTP.HTTP = &url.URL{Scheme: "http", Host: "10.0.2.2:8080", Path: "/"}
+	for _, b := range Bootloaders {
+		for name, n := range map[string]Netboot{"full": full, "bare": bare, "http": overHTTP} {
 			config, err := n.Render(b)
 			if err != nil {
 				t.Errorf("%s for %s: %v", name, b, err)
@@ -96,7 +99,7 @@ func TestNetbootRefusesWhatABootloaderCannotLoad(t *testing.T) {
 		"no MAC":              {Kernel: "a"},
 		"options too long":    {Kernel: "a", MAC: testMAC, Options: strings.Repeat("x", 2048)},
 	} {
-		for _, b := range []Bootloader{GRUB, PXELINUX} {
+		for _, b := range Bootloaders {
 			if config, err := n.Render(b); err == nil {
 				t.Errorf("%s for %s: %q", name, b, config)
 			}
