@@ -81,6 +81,7 @@ func open(ctx context.Context, path string) (*DB, error) {
 		return nil, errors.Join(err, writer.Close())
 	}
 	reader.SetMaxOpenConns(readers)
+	reader.SetMaxIdleConns(readers) // opening one costs more than most queries
 	db := &DB{path: path, writer: writer, reader: reader}
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -94,6 +95,8 @@ func dsn(path string, extra url.Values) string {
 		"_busy_timeout": {"5000"}, // milliseconds
 		"_synchronous":  {"NORMAL"},
 		"_foreign_keys": {"on"},
+
+		"_stmt_cache_size": {"128"}, // a connection's: compiling a query costs as much as running it
 	}
 	for key, value := range extra {
 		values[key] = value
