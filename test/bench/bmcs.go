@@ -80,7 +80,7 @@ func talkRubbish(conn net.PacketConn) {
 
 // AwaitOpen waits until that many consoles are open.
 func (b *bmcs) AwaitOpen(want int, _ *none) error {
-	const patience = time.Minute
+	const patience = 5 * time.Minute // conmand takes its time with those that failed once
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.Now().Add(patience)
