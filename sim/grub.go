@@ -18,6 +18,7 @@ const (
 	grubVariables  = 256
 	grubFolder     = "/grub/"
 	grubSourcesMax = 16
+	grubTurns      = 1000 // of all loops
 	grubSyntax     = "error: syntax error.\r\nerror: Incorrect command.\r\nerror: syntax error."
 	grubNoFile     = "error: filename expected."
 	grubNoKernel   = "error: you need to load the kernel first."
@@ -42,6 +43,7 @@ type grub struct {
 	print   func(text string)
 	read    func(path string) (text string, err error)
 	load    func(path string) (size int64, err error) // by TFTP; what it loads is not kept
+	turns   int                                       // of loops
 	menu    []grubEntry                               // met so far
 	sources int                                       // configurations read by others
 	cmdline string                                    // of the kernel loaded; empty: none
@@ -233,6 +235,8 @@ func (g *grub) run(cmds []grubCommand) (end grubEnd, ok bool) {
 		switch {
 		case cmd.cases != nil:
 			end, ok = g.choose(cmd.cases)
+		case cmd.loop:
+			end, ok = g.loop(cmd)
 		default:
 			end, ok = g.command(cmd)
 		}
@@ -255,6 +259,27 @@ func (g *grub) choose(cases []grubCase) (grubEnd, bool) {
 		}
 		if ok {
 			return g.run(c.body)
+		}
+	}
+	return grubGoesOn, true
+}
+
+// loop runs a for. Its words are bounded by the script's length, and no loop
+// that lies in others runs more than grubTurns times in all.
+func (g *grub) loop(cmd grubCommand) (grubEnd, bool) {
+	words, ok := g.expand(cmd.words)
+	if !ok || len(words) == 0 {
+		return g.fail(grubNoMemory)
+	}
+	for _, word := range words[1:] {
+		if g.turns++; g.turns > grubTurns {
+			return g.fail(grubNoMemory)
+		}
+		if end, ok := g.set(words[0], word); end != grubGoesOn || !ok {
+			return end, ok
+		}
+		if end, ok := g.run(cmd.block); end != grubGoesOn {
+			return end, ok
 		}
 	}
 	return grubGoesOn, true

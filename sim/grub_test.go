@@ -98,7 +98,7 @@ func TestGRUBParserAgreesWithGRUB(t *testing.T) {
 
 func TestLoopsAndFunctionsAreNotSimulated(t *testing.T) {
 	for _, script := range []string{
-		"for x in a b; do echo; done", "while true; do echo; done", "function f { echo; }",
+		"for x; do echo; done", "for x in a b; echo", "for x in a b; do echo; fi", "do echo", "while true; do echo; done", "function f { echo; }",
 		strings.Repeat("a {", grubNesting+1) + "a" + strings.Repeat("}", grubNesting+1),
 	} {
 		if _, err := parseGRUB(script); err == nil {
@@ -150,6 +150,7 @@ func TestGRUBRunsAConfiguration(t *testing.T) {
 		{"unset", "unset root; echo [$root]", "[]\r\n", "", grubGoesOn},
 		{"line continued", "echo a \\\n b\\\nc", "a bc\r\n", "", grubGoesOn},
 		{"carriage returns", "echo a\r\nset x=b\r\necho $x\r\n", "a\r\nb\r\n", "", grubGoesOn},
+		{"for", "for x in a (hd*,*)/b$none; do\n  if [ $x = a ]; then echo -n =$x; else echo $x; fi\ndone; for y in; do echo no; done", "=a(hd*,*)/b\r\n", "", grubGoesOn},
 		{"if", "if [ $grub_platform = efi ]; then echo efi; else echo pc; fi; if false; then echo a; elif test -z \"$none\"; then echo b; fi; if false; then echo c; fi",
 			"efi\r\nb\r\n", "", grubGoesOn},
 		{"tests", "if [ ! -f /none -a ]; then echo 1; fi; if [ -s /k ]; then echo 2; fi; if [ -s /empty ]; then echo 3; fi; if [ a != b ]; then echo 4; fi; if ! [ x ]; then echo 5; fi; if [ -n a ]; then echo 6; fi; if [ ]; then echo 7; fi",

@@ -2,13 +2,14 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
 // parseGRUB reads a GRUB configuration: simple commands, blocks as
-// menuentry has them, if. It takes and refuses what GRUB 2.06's own parser does (quotes,
-// escapes, variables, and the characters that must be quoted), loops, functions
-// and select aside, which it refuses too.
+// menuentry has them, if, for. It takes and refuses what GRUB 2.06's own parser does (quotes,
+// escapes, variables, and the characters that must be quoted), other loops,
+// functions and select aside, which it refuses too. Wildcards stay what they are.
 func parseGRUB(script string) ([]grubCommand, error) {
 	p := grubParser{src: strings.ReplaceAll(script, "\r", "")}
 	p.advance()
@@ -29,11 +30,12 @@ func parseGRUB(script string) ([]grubCommand, error) {
 var errGRUBSyntax = errors.New("syntax error")
 
 // grubCommand is a simple command with its arguments, the block behind them if
-// it has one, or an if.
+// it has one, an if, or a for.
 type grubCommand struct {
-	words []grubWord
+	words []grubWord // of a for: its variable, and what it runs over
 	block []grubCommand
 	cases []grubCase // of an if
+	loop  bool       // a for, over block
 }
 
 // grubCase is a branch of an if; the else branch has no condition.
@@ -133,7 +135,7 @@ func (p *grubParser) commands() []grubCommand {
 
 func (p *grubParser) endsCommands() bool {
 	switch p.tok.raw {
-	case "then", "elif", "else", "fi":
+	case "then", "elif", "else", "fi", "do", "done":
 		return true
 	}
 	return false
@@ -143,7 +145,9 @@ func (p *grubParser) command() grubCommand {
 	switch p.tok.raw {
 	case "if":
 		return p.ifCommand()
-	case "for", "while", "until", "function", "select", "case", "do", "done", "esac", "in":
+	case "for":
+		return p.forCommand()
+	case "while", "until", "function", "select", "case", "do", "done", "esac", "in":
 		p.fail()
 		return grubCommand{}
 	}
@@ -190,6 +194,38 @@ func (p *grubParser) ifCommand() grubCommand {
 		cmd.cases = append(cmd.cases, grubCase{body: p.commands()})
 	}
 	if !p.isWord("fi") {
+		p.fail()
+		return cmd
+	}
+	p.advance()
+	return cmd
+}
+
+// forCommand reads for NAME in WORD...; do COMMAND...; done.
+func (p *grubParser) forCommand() (cmd grubCommand) {
+	p.advance()
+	cmd.loop = true
+	for p.is(grubArg) {
+		if len(cmd.words) == 1 && !p.isWord("in") {
+			break
+		}
+		cmd.words = append(cmd.words, p.tok.word)
+		p.advance()
+	}
+	if len(cmd.words) < 2 || !p.is(grubNewline) && !p.is(grubSemicolon) {
+		p.fail()
+		return cmd
+	}
+	cmd.words = slices.Delete(cmd.words, 1, 2) // in
+	p.advance()
+	p.blankLines()
+	if !p.isWord("do") {
+		p.fail()
+		return cmd
+	}
+	p.advance()
+	cmd.block = p.commands()
+	if !p.isWord("done") {
 		p.fail()
 		return cmd
 	}
