@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -18,22 +19,25 @@ const maxPath = 255
 // ROMs are slashes, empty and "." elements vanish. It refuses what can name no
 // boot file: nothing, more than 255 bytes, NUL, bytes that are not UTF-8, and
 // "..", even where it would stay inside.
+//
+// The error is [fs.ErrPermission], as are those of OpenInRoot about what is no
+// boot file.
 func CleanPath(name string) (string, error) {
 	switch {
 	case len(name) > maxPath:
-		return "", fmt.Errorf("file name of %d bytes: at most %d are possible", len(name), maxPath)
+		return "", denied("file name of %d bytes: at most %d are possible", len(name), maxPath)
 	case strings.ContainsRune(name, 0):
-		return "", fmt.Errorf("file name %q contains NUL", name)
+		return "", denied("file name %q contains NUL", name)
 	case !utf8.ValidString(name):
-		return "", fmt.Errorf("file name %q is not UTF-8", name)
+		return "", denied("file name %q is not UTF-8", name)
 	}
 	elements := strings.Split(strings.ReplaceAll(name, `\`, "/"), "/")
 	elements = slices.DeleteFunc(elements, func(e string) bool { return e == "" || e == "." })
 	switch {
 	case len(elements) == 0:
-		return "", errors.New("file name is empty")
+		return "", denied("file name is empty")
 	case slices.Contains(elements, ".."):
-		return "", fmt.Errorf("file name %q climbs with \"..\"", name)
+		return "", denied("file name %q climbs with \"..\"", name)
 	}
 	return strings.Join(elements, "/"), nil
 }
@@ -49,12 +53,16 @@ func OpenInRoot(root *os.Root, name string) (TFTPFile, error) {
 	}
 	// O_NONBLOCK: a FIFO without a writer would hold the transfer for ever.
 	file, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
+	var system syscall.Errno
+	switch {
+	case errors.As(err, &system) && system != syscall.ENOTDIR && system != syscall.ELOOP:
+		return nil, err // not there, not ours to read, or too many are open
+	case err != nil:
+		return nil, denied("%w", err)
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
+		err = denied("%s is not a regular file", path)
 	}
 	if err != nil {
 		_ = file.Close() // nothing was written
@@ -62,6 +70,16 @@ func OpenInRoot(root *os.Root, name string) (TFTPFile, error) {
 	}
 	return &rootFile{File: file, size: info.Size()}, nil
 }
+
+// denied is an error about a name that is not served.
+func denied(format string, args ...any) error { return deniedError{fmt.Errorf(format, args...)} }
+
+type deniedError struct{ error }
+
+func (e deniedError) Unwrap() error { return e.error }
+
+// Is makes it an access violation, whatever it wraps.
+func (deniedError) Is(target error) bool { return target == fs.ErrPermission }
 
 type rootFile struct {
 	*os.File

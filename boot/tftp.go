@@ -5,28 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"log/slog"
 	"net"
 	"net/netip"
-	"strings"
+	"sync"
 	"time"
 
-	"github.com/pin/tftp/v3"
+	"golang.org/x/time/rate"
 )
 
 const (
-	// How long a block waits for its ACK, and how many times it is sent: a
-	// client that is silent for 11 seconds is gone. The first is under one
-	// second because a transfer can be ended only between two sends.
-	ackTimeout = 900 * time.Millisecond
-	maxSends   = 12
+	// Each transfer has a goroutine, a socket, an open file and a window.
+	maxTransfers          = 1024
+	maxTransfersPerClient = 32
 
-	// Each transfer has a goroutine, a socket and an open file.
-	maxTransfers = 1024
+	// requestRoom is more than a request may have: 512 bytes (RFC 2347). A
+	// datagram that fills it was cut off.
+	requestRoom = 2048
+	// receiveRoom is what the kernel keeps of requests until they are read: a
+	// few thousand machines that are turned on in the same second.
+	receiveRoom = 1 << 20
 
-	// An ERROR packet has to fit into 512 bytes (RFC 1350 §5).
-	maxErrorText = 200
+	// Who sends packets of no transfer is told so this many times a second.
+	strangersPerSecond = 100
+
+	// cacheRoom bounds the files that are kept in memory, in bytes.
+	cacheRoom = 64 << 20
 )
 
 // TFTPFile is what a client downloads. Size is in bytes, and -1 when it is not
@@ -38,168 +41,188 @@ type TFTPFile interface {
 
 // OpenFunc opens the file of a request. The name has passed CleanPath. An
 // error that is fs.ErrNotExist reaches the client as "file not found", any
-// other with its sentence. The context ends with the server.
+// other with its sentence, as an access violation where it is fs.ErrPermission.
+// The context ends with the server, or with the transfer that the file is for.
 type OpenFunc func(ctx context.Context, name string, client netip.AddrPort) (TFTPFile, error)
 
-// Transfer is one read request that has ended.
-type Transfer struct {
-	Name     string // as it was asked for
-	Client   netip.AddrPort
-	Bytes    int64 // of the file, as far as they were acknowledged or under way
-	Duration time.Duration
-	Err      error // nil when the client has the whole file
-}
-
 // TFTPServer answers TFTP read requests (RFC 1350) with the options blksize
-// (RFC 2348) and tsize (RFC 2349). Write requests are refused.
+// (RFC 2348), timeout and tsize (RFC 2349) and windowsize (RFC 7440). Write
+// requests are refused.
+//
+// It has at most 1024 transfers at a time, and 32 of one client's address. A
+// request beyond that is not answered: clients ask again, while an error would
+// end their boot.
 type TFTPServer struct {
-	open  OpenFunc
-	done  func(Transfer)
-	slots chan struct{}
+	open     OpenFunc
+	done     func(Transfer)
+	admitted admissions
+	files    *fileCache
+	answers  *rate.Limiter // to packets of no transfer
+	counters tftpCounters
 }
 
 // NewTFTPServer makes a server of the files that open opens. Every transfer
 // that has ended is given to done, which is called by many goroutines. See
 // [Transfer.Log] for a done that logs.
 func NewTFTPServer(open OpenFunc, done func(Transfer)) *TFTPServer {
-	return &TFTPServer{open: open, done: done, slots: make(chan struct{}, maxTransfers)}
+	return &TFTPServer{open: open, done: done, files: newFileCache(cacheRoom), answers: rate.NewLimiter(strangersPerSecond, strangersPerSecond)}
 }
 
-// Serve answers requests on conn until ctx ends, and then returns nil within a
-// second, with the transfers under way ended and conn closed. It serves one
-// conn; several calls at the same time serve several.
+// Serve answers requests on conn until ctx ends, and then returns nil at once,
+// with the transfers under way ended, their clients told, and conn closed. It
+// serves one conn; several calls at the same time serve several, which share
+// the bounds.
 func (s *TFTPServer) Serve(ctx context.Context, conn *net.UDPConn) error {
-	address := conn.LocalAddr()
-	defer conn.Close() //nolint:errcheck // nothing to lose; Shutdown has mostly closed it
-
-	server := tftp.NewServer(func(name string, to io.ReaderFrom) error {
-		return s.transfer(ctx, name, to)
-	}, nil)
-	server.SetTimeout(ackTimeout)
-	server.SetRetries(maxSends - 1)
-	server.SetBackoff(func(int) time.Duration {
-		if ctx.Err() != nil {
-			panic(errStopping) //nolint:forbidigo // transfer recovers it: the library has no other way out of a wait for an ACK
-		}
-		return 0
+	var transfers sync.WaitGroup
+	defer transfers.Wait() // they end with serving
+	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(errStopping)
+	unhook := context.AfterFunc(ctx, func() {
+		stop(errStopping)
+		_ = conn.Close()
 	})
+	defer unhook()
+	defer conn.Close() //nolint:errcheck // nothing to lose
 
-	var failure error
-	ended := make(chan struct{})
-	go func() { // ends by Shutdown below, or by its own error
-		defer close(ended)
-		failure = server.Serve(conn)
-	}()
-	select {
-	case <-ended:
-		return fmt.Errorf("serve TFTP on %s: %w", address, failure)
-	case <-ctx.Done():
-		server.Shutdown()
-		<-ended
+	listener, err := newRequestListener(conn)
+	if err != nil {
+		return fmt.Errorf("serve TFTP on %s: %w", conn.LocalAddr(), err)
+	}
+	packet := make([]byte, requestRoom)
+	for {
+		n, from, err := listener.receive(packet)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("serve TFTP on %s: %w", conn.LocalAddr(), err)
+		case err != nil:
+			// An ICMP error of an answer, or no memory: the next request may be fine.
+			s.counters.malformed.Add(1)
+			continue
+		}
+		if request := s.admit(serving, packet[:n], from); request != nil {
+			transfers.Go(func() { s.serve(request) }) // ends with its client, or serving
+		}
+	}
+}
+
+// admit decides what a datagram on the port for requests is worth. Nil: it has
+// been dealt with.
+func (s *TFTPServer) admit(ctx context.Context, packet []byte, from origin) *admission {
+	if !from.answerable() || len(packet) < 2 || len(packet) == requestRoom {
+		s.counters.malformed.Add(1)
 		return nil
 	}
+	switch opcode(packet) {
+	case opRead, opWrite:
+	case opData, opAck, opOptionAck:
+		// A client that missed, or lost, the port of its transfer.
+		s.counters.strangers.Add(1)
+		if s.answers.Allow() {
+			tellStranger(ctx, from)
+		}
+		return nil
+	default: // an error is never answered with one
+		s.counters.malformed.Add(1)
+		return nil
+	}
+	a, verdict := s.admitted.admit(ctx, from, packet)
+	switch verdict {
+	case admitted:
+		s.counters.transfers.Add(1)
+	case repeated:
+		s.counters.repeated.Add(1)
+	case refused:
+		s.counters.busy.Add(1)
+	}
+	return a
+}
+
+func tellStranger(ctx context.Context, from origin) {
+	socket, err := dialClient(ctx, from)
+	if err != nil {
+		return
+	}
+	defer socket.Close() //nolint:errcheck // nothing to lose
+	_ = socket.send(errorPacket(codeUnknownID, "unknown transfer ID"), 0)
 }
 
 var (
 	errStopping = errors.New("the server is stopping")
-	errBusy     = errors.New("the server is busy, try again")
+	errReplaced = errors.New("the client asked for something else")
 )
 
-// transfer serves one read request. The error that it returns is sent to the
-// client, unless the data has begun to flow: then ReadFrom has sent it.
-func (s *TFTPServer) transfer(ctx context.Context, name string, to io.ReaderFrom) (err error) {
+// serve answers a request, and reports it.
+func (s *TFTPServer) serve(a *admission) {
 	began := time.Now()
-	done := Transfer{Name: name, Client: clientOf(to)}
+	done := Transfer{Client: a.from.client}
+	defer s.admitted.release(a)
 	defer func() {
-		// What to do with a panic of the library, or of open: this transfer
-		// fails, the server goes on.
+		// What to do with a panic of open: this transfer fails, the server goes on.
+		if p := recover(); p != nil {
+			done.Err = fmt.Errorf("internal error: %v", p)
+		}
+		done.Duration = time.Since(began)
+		s.counters.ended(done.Err)
+		s.done(done)
+	}()
+	socket, err := dialClient(a.ctx, a.from)
+	if err != nil {
+		done.Name, done.Err = requestName(a.packet), err
+		return
+	}
+	defer socket.Close() //nolint:errcheck // nothing to lose
+	done.Err = s.transfer(a, socket, &done)
+}
+
+// transfer serves a request over a socket of its own, and tells the client when
+// that fails.
+func (s *TFTPServer) transfer(a *admission, conn datagrams, done *Transfer) (err error) {
+	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("internal error: %v", p)
-			if stopping, ok := p.(error); ok && errors.Is(stopping, errStopping) {
-				err = errStopping
-			}
 		}
-		done.Duration, done.Err = time.Since(began), err
-		s.done(done)
-		err = forClient(err)
+		if text, ok := forClient(err); ok {
+			_ = conn.send(text, 0) // the client may be gone
+		}
 	}()
-
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return errBusy
-	}
-	path, err := CleanPath(name)
+	request, err := parseRequest([]byte(a.packet))
+	done.Name = request.name
 	if err != nil {
 		return err
 	}
-	file, err := s.open(ctx, path, done.Client)
+	path, err := CleanPath(request.name)
 	if err != nil {
+		return err
+	}
+	file, err := s.open(a.ctx, path, a.from.client)
+	if err != nil {
+		if a.ctx.Err() != nil {
+			err = context.Cause(a.ctx)
+		}
 		return err
 	}
 	defer file.Close() //nolint:errcheck // read only
-	if size := file.Size(); size >= 0 {
-		to.(tftp.OutgoingTransfer).SetSize(size)
+	size := file.Size()
+	if request.netASCII {
+		size = -1 // it is not the file's
 	}
-	done.Bytes, err = to.ReadFrom(&contextReader{ctx: ctx, from: file})
+	terms, err := negotiate(request.options, size, conn.room())
+	if err != nil {
+		return err
+	}
+	t := &transfer{
+		conn: conn, terms: terms, counters: &s.counters, answered: func() { s.admitted.answered(a) },
+		content: func() (io.Reader, func()) {
+			content, release := s.files.content(file)
+			if request.netASCII {
+				content = &netASCIIReader{from: content}
+			}
+			return content, release
+		},
+	}
+	err = t.run(a.ctx)
+	done.Bytes = t.sent
 	return err
-}
-
-func clientOf(to io.ReaderFrom) netip.AddrPort {
-	remote := to.(tftp.OutgoingTransfer).RemoteAddr()
-	client := remote.AddrPort()
-	return netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
-}
-
-// forClient makes an error's text fit for an ERROR packet.
-func forClient(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("file not found")
-	}
-	text := strings.ReplaceAll(err.Error(), "\x00", "")
-	if len(text) > maxErrorText {
-		text = text[:maxErrorText]
-	}
-	return errors.New(text)
-}
-
-// Log writes the transfer into a log, as a warning where it has failed. What a
-// client may do on its way is no failure.
-func (t Transfer) Log(logger *slog.Logger) {
-	attrs := []any{
-		slog.String("file", t.Name), slog.String("client", t.Client.String()),
-		slog.Int64("bytes", t.Bytes), slog.Duration("duration", t.Duration),
-	}
-	switch {
-	case t.Err == nil:
-		logger.Info("TFTP transfer", attrs...)
-	case errors.Is(t.Err, fs.ErrNotExist): // bootloaders look for many files
-		logger.Info("TFTP file not found", attrs...)
-	case strings.Contains(t.Err.Error(), "code=8"): // RFC 2347: how UEFI's client leaves that wants only the size
-		logger.Info("TFTP options asked for", attrs...)
-	default:
-		logger.Warn("TFTP transfer failed", append(attrs, slog.Any("error", t.Err))...)
-	}
-}
-
-// contextReader fails once its context has ended, which ends a transfer whose
-// client is quick.
-type contextReader struct {
-	ctx  context.Context //nolint:containedctx // lives for one transfer
-	from io.Reader
-}
-
-func (r *contextReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, errStopping
-	}
-	n, err := r.from.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = forClient(err)
-	}
-	return n, err
 }

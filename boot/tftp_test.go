@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -40,9 +39,22 @@ func startTFTP(t *testing.T, open OpenFunc) (*net.UDPAddr, <-chan Transfer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := conn.LocalAddr().(*net.UDPAddr)
+	_, ended := serveTFTP(t, conn, open)
+	return conn.LocalAddr().(*net.UDPAddr), ended
+}
+
+// serveTFTP serves on conn until the test ends.
+func serveTFTP(t *testing.T, conn *net.UDPConn, open OpenFunc) (*TFTPServer, <-chan Transfer) {
+	t.Helper()
 	ended := make(chan Transfer, 1000)
 	server := NewTFTPServer(open, func(t Transfer) { ended <- t })
+	serveUntilEnd(t, server, conn)
+	return server, ended
+}
+
+// serveUntilEnd serves on conn until the test ends.
+func serveUntilEnd(t *testing.T, server *TFTPServer, conn *net.UDPConn) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(ctx, conn) }() // ends with cancel below
@@ -52,7 +64,6 @@ func startTFTP(t *testing.T, open OpenFunc) (*net.UDPAddr, <-chan Transfer) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return address, ended
 }
 
 func openIn(root *os.Root) OpenFunc {
@@ -92,33 +103,48 @@ func need(t *testing.T, program, debianPackage string) string {
 func TestTFTPServesDebiansClients(t *testing.T) {
 	t.Parallel()
 	atftp, hpa := need(t, "atftp", "atftp"), need(t, "tftp", "tftp-hpa")
+	busybox, curl := need(t, "busybox", "busybox-static"), need(t, "curl", "curl")
 	root, content := makeBig(t)
 	address, ended := startTFTP(t, openIn(root))
 	port := strconv.Itoa(address.Port)
 	for name, command := range map[string][]string{
-		"atftp":                        {atftp, "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
-		"atftp with blksize":           {atftp, "--option", "blksize 1428", "-g", "-r", "/big", "-l", "OUT", "127.0.0.1", port},
-		"atftp with tsize":             {atftp, "--option", "tsize", "--option", "blksize 8192", "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
-		"atftp with an unknown option": {atftp, "--option", "windowsize 16", "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
-		"tftp-hpa":                     {hpa, "-m", "binary", "127.0.0.1", port, "-c", "get", "big", "OUT"},
+		"atftp":                   {atftp, "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
+		"atftp with blksize":      {atftp, "--option", "blksize 1428", "-g", "-r", "/big", "-l", "OUT", "127.0.0.1", port},
+		"atftp with tsize":        {atftp, "--option", "tsize", "--option", "blksize 8192", "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
+		"atftp with windowsize":   {atftp, "--option", "windowsize 16", "--option", "blksize 1428", "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
+		"atftp with timeout":      {atftp, "--option", "timeout 1", "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
+		"busybox":                 {busybox, "tftp", "-b", "1428", "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
+		"busybox without options": {busybox, "tftp", "-g", "-r", "big", "-l", "OUT", "127.0.0.1", port},
+		"curl":                    {curl, "-sS", "-o", "OUT", "--tftp-blksize", "1428", "tftp://127.0.0.1:" + port + "/big"},
+		"tftp-hpa in netascii":    {hpa, "-m", "ascii", "127.0.0.1", port, "-c", "get", "big", "OUT"},
+		"tftp-hpa":                {hpa, "-m", "binary", "127.0.0.1", port, "-c", "get", "big", "OUT"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out := filepath.Join(t.TempDir(), "out")
-			for i := range command {
-				command[i] = strings.ReplaceAll(command[i], "OUT", out)
+			if got := download(t, command[0], command[1:]); !bytes.Equal(got, content) {
+				t.Fatalf("got %d bytes, want the %d of the file", len(got), len(content))
 			}
-			if output, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, output)
-			}
-			got, err := os.ReadFile(out)
-			if err != nil || !bytes.Equal(got, content) {
-				t.Fatalf("got %d bytes, %v, want the %d of the file", len(got), err, len(content))
-			}
-			if done := <-ended; done.Err != nil || done.Bytes != int64(len(content)) || done.Client.Addr().String() != "127.0.0.1" {
+			if done := <-ended; done.Err != nil || done.Bytes < int64(len(content)) || done.Client.Addr().String() != "127.0.0.1" {
 				t.Errorf("reported as %+v", done)
 			}
 		})
 	}
+}
+
+// download runs a client that writes into the file OUT of its arguments.
+func download(t *testing.T, program string, args []string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "out")
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "OUT", out)
+	}
+	if output, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	content, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }
 
 func TestTFTPRefusesUploads(t *testing.T) {
@@ -326,7 +352,7 @@ func TestTFTPServesManyAtOnce(t *testing.T) {
 	root, content := makeBig(t)
 	address, _ := startTFTP(t, openIn(root))
 	var group errgroup.Group
-	for range 50 {
+	for range maxTransfersPerClient - 2 {
 		group.Go(func() error {
 			got, _, err := get(address, "big", 8192)
 			if err == nil && !bytes.Equal(got, content) {
@@ -363,7 +389,11 @@ func TestTFTPServeEndsWithItsContext(t *testing.T) {
 	cancel()
 	began := time.Now()
 	send(t, slow, "\x00\x04"+string(block[2:4]))
-	if got := receive(t, slow); binary.BigEndian.Uint16(got) != 5 || !strings.Contains(string(got), errStopping.Error()) {
+	got := receive(t, slow)
+	if binary.BigEndian.Uint16(got) == 3 { // it was quicker
+		got = receive(t, slow)
+	}
+	if binary.BigEndian.Uint16(got) != 5 || !strings.Contains(string(got), errStopping.Error()) {
 		t.Errorf("the slow client is told %q", got)
 	}
 	if err := <-stopped; err != nil {
@@ -381,18 +411,3 @@ func TestTFTPServeEndsWithItsContext(t *testing.T) {
 		t.Errorf("the socket is still open: %v", err)
 	}
 }
-
-func TestTFTPBusyServerSaysSo(t *testing.T) {
-	server := NewTFTPServer(nil, func(Transfer) {})
-	for range maxTransfers {
-		server.slots <- struct{}{}
-	}
-	if err := server.transfer(t.Context(), "x", outgoing{}); err == nil || err.Error() != errBusy.Error() {
-		t.Errorf("got %v", err)
-	}
-}
-
-type outgoing struct{ io.ReaderFrom }
-
-func (outgoing) SetSize(int64)           {}
-func (outgoing) RemoteAddr() net.UDPAddr { return net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
