@@ -26,7 +26,16 @@ type Config struct {
 	HTTPAddr string
 	TFTPAddr string
 	HostKey  string // path of the ssh host key, which is made where it is missing
+	DHCP     DHCPConfig
 	Logger   *slog.Logger
+}
+
+// DHCPConfig is what a [Server] does for machines that ask for a boot. The zero
+// value is the hook for DHCP servers in private networks, and no ProxyDHCP.
+type DHCPConfig struct {
+	Hook         boot.DHCPGuard
+	Proxy        []string // network interfaces with a ProxyDHCP
+	ProxyRelayed bool     // which answers what DHCP relays forward, too; see [boot.ProxyDHCP.Listen]
 }
 
 // Server holds the listeners.
@@ -40,6 +49,8 @@ type Server struct {
 	ssh          *ssh.Server
 	http         *http.Server
 	tftp         *boot.TFTPServer
+	hookGuard    boot.DHCPGuard
+	proxyDHCP    *boot.ProxyDHCP
 	terminals    terminals
 
 	stopping context.Context //nolint:containedctx // what sessions end with, besides their own
@@ -52,10 +63,10 @@ var errStopping = errors.New("the server is stopping; log in again in a moment")
 // farewell is how long sessions have to say goodbye before they are cut off.
 const farewell = 2 * time.Second
 
-// Listen takes the three ports and serves none of them yet: where one of them
+// Listen takes the ports and serves none of them yet: where one of them
 // cannot be had, nothing has happened.
 func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
-	s := &Server{lab: cfg.Lab, log: cfg.Logger}
+	s := &Server{lab: cfg.Lab, log: cfg.Logger, hookGuard: cfg.DHCP.Hook, proxyDHCP: boot.NewProxyDHCP(cfg.Lab.DHCP(), cfg.Logger)}
 	s.stopping, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -74,6 +85,11 @@ func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, listenError("TFTP", "--tftp-addr", cfg.TFTPAddr, err)
 	}
 	s.tftpConn = packets.(*net.UDPConn) // what "udp" gives
+	for _, name := range cfg.DHCP.Proxy {
+		if err := s.proxyDHCP.Listen(ctx, name, cfg.DHCP.ProxyRelayed); err != nil {
+			return nil, err
+		}
+	}
 	if s.ssh, err = s.newSSH(cfg.HostKey); err != nil {
 		return nil, fmt.Errorf("ssh host key %s: %w", cfg.HostKey, err)
 	}
@@ -98,8 +114,11 @@ func (s *Server) HTTPAddr() net.Addr { return s.httpListener.Addr() }
 // TFTPAddr is where machines get their boot files.
 func (s *Server) TFTPAddr() net.Addr { return s.tftpConn.LocalAddr() }
 
+// ProxyDHCP counts what the ProxyDHCP does.
+func (s *Server) ProxyDHCP() boot.ProxyDHCPStats { return s.proxyDHCP.Stats() }
+
 func (s *Server) closeListeners() error {
-	var errs []error
+	errs := []error{s.proxyDHCP.Close()}
 	if s.sshListener != nil {
 		errs = append(errs, s.sshListener.Close())
 	}
@@ -117,6 +136,7 @@ func (s *Server) closeListeners() error {
 func (s *Server) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.tftp.Serve(ctx, s.tftpConn) })
+	group.Go(func() error { return s.proxyDHCP.Serve(ctx) })
 	group.Go(func() error {
 		if err := s.http.Serve(s.httpListener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve HTTP: %w", err)

@@ -34,7 +34,7 @@ func (c *demoCommand) Run(ctx context.Context) error {
 		c.PublicURL = &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", port), Path: "/"}
 	}
 	var machines *sim.Lab
-	err := serve(ctx, c.listen, c.Data, func(ctx context.Context, l *lab.Lab, s *server.Server) (err error) {
+	err := serve(ctx, c.listen, dhcpFlags{}, c.Data, func(ctx context.Context, l *lab.Lab, s *server.Server) (err error) {
 		tftpPort, err := strconv.Atoi(port(s.TFTPAddr()))
 		if err != nil {
 			return err

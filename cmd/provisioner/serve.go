@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	charmlog "charm.land/log/v2"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
+	"provisioner/boot"
 	"provisioner/lab"
 	"provisioner/server"
 	"provisioner/store"
@@ -34,19 +37,53 @@ type data struct {
 	Data string `default:"/var/lib/provisioner" help:"Folder of the database, images and the ssh host key." type:"path"`
 }
 
+// dhcpFlags say what is done for machines that ask for an address.
+type dhcpFlags struct {
+	HookFrom         []netip.Prefix `name:"dhcp-hook-from" placeholder:"NETWORK" help:"Who may ask the DHCP hook. Left out: private networks and this host."`
+	HookSecretFile   string         `name:"dhcp-hook-secret-file" placeholder:"FILE" type:"path" help:"File that holds a secret, which callers of the DHCP hook then have to show (Authorization: Bearer SECRET)."`
+	ProxyDHCP        []string       `name:"proxy-dhcp" placeholder:"INTERFACE" help:"Network interfaces on which machines are told what to boot, beside a DHCP server that gives them addresses. Needs CAP_NET_BIND_SERVICE."`
+	ProxyDHCPRelayed bool           `name:"proxy-dhcp-relayed" help:"Answer what DHCP relays forward, too. The DHCP server must then be on another host."`
+	MaxDiscovered    int            `name:"max-discovered" default:"1000" help:"How many addresses of no machine are remembered."`
+}
+
+// config reads the secret.
+func (d dhcpFlags) config() (server.DHCPConfig, error) {
+	config := server.DHCPConfig{Hook: boot.DHCPGuard{From: d.HookFrom}, Proxy: d.ProxyDHCP, ProxyRelayed: d.ProxyDHCPRelayed}
+	if d.HookSecretFile == "" {
+		return config, nil
+	}
+	secret, err := readFile(d.HookSecretFile, 1<<10)
+	if err != nil {
+		return config, fmt.Errorf("read the DHCP hook's secret: %w", err)
+	}
+	config.Hook.Secret = strings.TrimRight(string(secret), "\r\n")
+	if config.Hook.Secret == "" {
+		return config, fmt.Errorf("the DHCP hook's secret: %s is empty; leave out --dhcp-hook-secret-file for none", d.HookSecretFile)
+	}
+	return config, nil
+}
+
 type serveCommand struct {
 	listen
+	dhcpFlags
 	data
 }
 
 func (c *serveCommand) Run(ctx context.Context) error {
-	return serve(ctx, c.listen, c.Data, nil)
+	if c.MaxDiscovered < 1 {
+		return fmt.Errorf("--max-discovered %d: at least 1 is needed", c.MaxDiscovered)
+	}
+	return serve(ctx, c.listen, c.dhcpFlags, c.Data, nil)
 }
 
 // serve runs the product until ctx ends. prepare, where there is one, is
 // called once machines are served, and before people are told how to get in.
-func serve(ctx context.Context, addrs listen, dataDir string, prepare func(context.Context, *lab.Lab, *server.Server) error) (err error) {
+func serve(ctx context.Context, addrs listen, dhcp dhcpFlags, dataDir string, prepare func(context.Context, *lab.Lab, *server.Server) error) (err error) {
 	log := newLogger(addrs.LogLevel)
+	dhcpConfig, err := dhcp.config()
+	if err != nil {
+		return err
+	}
 	db, unlock, err := openData(ctx, dataDir, true)
 	if err != nil {
 		return err
@@ -57,17 +94,20 @@ func serve(ctx context.Context, addrs listen, dataDir string, prepare func(conte
 	if publicURL == nil {
 		publicURL = guessPublicURL(addrs.HTTPAddr)
 	}
-	l, err := lab.New(lab.Config{Store: db, DataDir: dataDir, PublicURL: publicURL, Logger: log})
+	l, err := lab.New(lab.Config{Store: db, DataDir: dataDir, PublicURL: publicURL, Logger: log, MaxDiscovered: dhcp.MaxDiscovered})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
 	s, err := server.Listen(ctx, server.Config{
 		Lab: l, SSHAddr: addrs.SSHAddr, HTTPAddr: addrs.HTTPAddr, TFTPAddr: addrs.TFTPAddr,
-		HostKey: filepath.Join(dataDir, "ssh_host_ed25519_key"), Logger: log,
+		HostKey: filepath.Join(dataDir, "ssh_host_ed25519_key"), Logger: log, DHCP: dhcpConfig,
 	})
 	if err != nil {
 		return err
+	}
+	if len(dhcpConfig.Proxy) > 0 && port(s.TFTPAddr()) != "69" {
+		log.Warn("ProxyDHCP sends machines to TFTP port 69, and this server listens on another one: give --tftp-addr :69", "tftp", s.TFTPAddr())
 	}
 
 	// The lab ends after the server: sessions are told that the server stops,
