@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"syscall"
 	"time"
 )
@@ -160,4 +161,17 @@ func isOwn(ip netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// ImportFilename is the file name of an image that is imported: the one that
+// somebody has said, or the last element of the address.
+func ImportFilename(said, from string) string {
+	if said != "" {
+		return said
+	}
+	u, err := url.Parse(from)
+	if err != nil {
+		return ""
+	}
+	return path.Base(u.Path)
 }

@@ -131,6 +131,16 @@ func (l *Lab) Images(ctx context.Context, actor Actor) ([]store.Image, error) {
 	return usable, wrap(err, "list images")
 }
 
+// Subarchs returns the flavours of machines that there can be images for, in
+// order of architecture and name.
+func (l *Lab) Subarchs(ctx context.Context) (subarchs []store.Subarch, err error) {
+	err = l.store.Read(ctx, func(tx *store.Tx) error {
+		subarchs, err = tx.Subarchs(ctx)
+		return err
+	})
+	return subarchs, wrap(err, "list architectures")
+}
+
 // Image is an image and what refers to it.
 type Image struct {
 	store.Image

@@ -137,7 +137,7 @@ func (l *Lab) ContinueUpload(ctx context.Context, actor Actor, id string, offset
 	}
 	err = l.receive(ctx, &u, p, content)
 	if err == nil && u.Received == u.Image.Size {
-		err = l.finishUpload(ctx, actor, &u, p)
+		err = l.finishUpload(context.WithoutCancel(ctx), actor, &u, p) // though the client may have gone
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		// It would keep the disk full for as long as it waits.
@@ -211,7 +211,7 @@ func (l *Lab) finishUpload(ctx context.Context, actor Actor, u *store.Upload, p 
 	case err == nil:
 		u.Done = true
 	case CodeOf(err) != Unavailable && CodeOf(err) != Internal:
-		err = errors.Join(err, l.dropUpload(context.WithoutCancel(ctx), u.ID))
+		err = errors.Join(err, l.dropUpload(ctx, u.ID))
 	}
 	return err
 }
@@ -271,7 +271,7 @@ func (l *Lab) expireUpload(ctx context.Context, id string, before time.Time) err
 	case err == nil:
 		defer p.close()
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil //nolint:nilerr // it comes just now; the next sweep sees
+		return nil // it comes just now; the next sweep sees
 	}
 	err = l.store.Write(ctx, func(tx *store.Tx) error { return tx.DeleteUploadBefore(ctx, id, before) })
 	if errors.Is(err, store.ErrNotFound) {
@@ -287,11 +287,11 @@ func (l *Lab) expireUpload(ctx context.Context, id string, before time.Time) err
 func (l *Lab) removeStray(ctx context.Context, id string) error {
 	info, err := l.images.Stat(path.Join(partFolder, id))
 	if err != nil || l.now().Sub(info.ModTime()) < strayAge {
-		return nil //nolint:nilerr // it has gone meanwhile
+		return nil // it has gone meanwhile
 	}
 	p, err := l.lockPart(id, os.O_RDWR)
 	if err != nil {
-		return nil //nolint:nilerr // somebody writes to it
+		return nil // somebody writes to it
 	}
 	defer p.close()
 	err = l.store.Read(ctx, func(tx *store.Tx) error {

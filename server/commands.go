@@ -32,6 +32,7 @@ type commands struct {
 	FRU      fruCommand      `cmd:"" name:"fru" help:"What a machine is: manufacturer, model, serial numbers, and its BMC."`
 	BMC      bmcCommand      `cmd:"" name:"bmc" help:"Who the BMC of a machine is, and how it is set up for consoles."`
 	Patterns patternsCommand `cmd:"" help:"What is looked for in the output of all consoles, such as kernel panics and login prompts."`
+	Image    imageCommand    `cmd:"" help:"Kernels, initrds and bootloaders. scp FILE HOST:images/kernel/amd64/ uploads one."`
 	Whoami   whoamiCommand   `cmd:"" help:"Who you are to this server."`
 	Help     helpCommand     `cmd:"" help:"This list."`
 }

@@ -30,6 +30,7 @@ func (s *Server) newHTTP() *http.Server {
 	r.Mount("/dhcp", s.hookGuard.Guard(http.StripPrefix("/dhcp", boot.DHCPHandler(s.lab.DHCP(), s.log)), s.log))
 	r.Get("/bootloaders/*", s.bootloader)
 	r.Head("/bootloaders/*", s.bootloader) // UEFI asks for the size first
+	s.imageRoutes(r)
 	r.Get("/boot/{token}/preseed", s.preseed)
 	r.Get("/boot/{token}/phone-home", s.phoneHome)
 	r.Post("/boot/{token}/phone-home", s.phoneHome)

@@ -31,6 +31,7 @@ import (
 type product struct {
 	*server.Server
 	t    *testing.T
+	dir  string // of its data
 	lab  *lab.Lab
 	bmc  *fakeBMC
 	stop func() // ends the server and waits for it
@@ -43,7 +44,7 @@ func start(t *testing.T) *product {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &product{t: t, bmc: &fakeBMC{opened: make(chan net.Conn, 10)}}
+	p := &product{t: t, dir: dir, bmc: &fakeBMC{opened: make(chan net.Conn, 10)}}
 	p.lab, err = lab.New(lab.Config{
 		Store: db, DataDir: dir, PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1"},
 		NewBMC: func(b store.BMC) (lab.BMC, error) {
@@ -104,6 +105,12 @@ func start(t *testing.T) *product {
 
 func newKey(t *testing.T) gossh.Signer {
 	t.Helper()
+	_, signer := newKeyPair(t)
+	return signer
+}
+
+func newKeyPair(t *testing.T) (ed25519.PrivateKey, gossh.Signer) {
+	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +119,7 @@ func newKey(t *testing.T) gossh.Signer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signer
+	return private, signer
 }
 
 // enrolled makes an account and returns its key.

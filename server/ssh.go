@@ -43,6 +43,7 @@ func (s *Server) newSSH(hostKey string) (*ssh.Server, error) {
 		func(server *ssh.Server) error {
 			server.PtyHandler = s.terminals.allocate
 			server.Handler = s.session
+			server.SubsystemHandlers = map[string]ssh.SubsystemHandler{"sftp": s.sftp}
 			server.HandshakeTimeout = handshakeTime
 			server.ServerConfigCallback = func(ssh.Context) *gossh.ServerConfig {
 				return &gossh.ServerConfig{MaxAuthTries: maxKeys}

@@ -157,3 +157,14 @@ func (tx *Tx) ForgetChoice(ctx context.Context, imageID int64) error {
 		WHERE kernel_id = ?1 OR initrd_id = ?1`, imageID)
 	return plain(err)
 }
+
+// Subarchs returns the flavours of all architectures, in order.
+func (tx *Tx) Subarchs(ctx context.Context) ([]Subarch, error) {
+	return all(ctx, tx, func(r row) (s Subarch, err error) {
+		var bootloader sql.NullInt64
+		err = r.Scan(&s.ID, &s.Arch, &s.Name, &bootloader)
+		s.BootloaderID = bootloader.Int64
+		return s, err
+	}, `SELECT subarchitectures.id, architectures.name, subarchitectures.name, bootloader_id FROM subarchitectures
+		JOIN architectures ON architectures.id = subarchitectures.arch_id ORDER BY architectures.name, subarchitectures.name`)
+}

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	gossh "golang.org/x/crypto/ssh"
 
 	"provisioner/lab"
-	"provisioner/store"
 )
 
 // local opens the lab on a data folder, beside a server that may run on it,
@@ -80,35 +78,6 @@ func (c *tokenCreateCommand) Run(ctx context.Context) error {
 		}
 		_, err = fmt.Println(token)
 		return err
-	})
-}
-
-type imageCommand struct {
-	Add imageAddCommand `cmd:"" help:"Add an image that everybody may boot."`
-}
-
-type imageAddCommand struct {
-	data
-	Name     string `arg:""`
-	File     string `arg:"" help:"The image. A dash: standard input." type:"path"`
-	Type     string `required:"" enum:"kernel,initrd,bootloader" help:"kernel, initrd or bootloader."`
-	Arch     string `default:"amd64" help:"amd64 or arm64."`
-	Firmware string `default:"uefi" help:"Of a bootloader: for which machines, uefi or bios."`
-}
-
-func (c *imageAddCommand) Run(ctx context.Context) (err error) {
-	file := os.Stdin
-	if c.File != "-" {
-		if file, err = os.Open(c.File); err != nil {
-			return fmt.Errorf("add image: %w", err)
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-	}
-	return c.local(ctx, func(l *lab.Lab) error {
-		return l.AddImage(ctx, lab.Local, lab.NewImage{
-			Name: c.Name, Type: store.ImageType(c.Type), Arch: c.Arch, Subarch: c.Firmware,
-			Filename: filepath.Base(c.File), Public: true,
-		}, file)
 	})
 }
 

@@ -1,0 +1,209 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"provisioner/lab"
+	"provisioner/store"
+)
+
+type imageCommand struct {
+	List   imageListCommand   `cmd:"" default:"withargs" help:"The images that you may boot."`
+	Show   imageShowCommand   `cmd:"" help:"All about an image, and what uses it."`
+	Set    imageSetCommand    `cmd:"" help:"Change what is said of an image (its owner, admins)."`
+	Rm     imageRmCommand     `cmd:"" help:"Remove an image that nothing uses (its owner, admins)."`
+	Import imageImportCommand `cmd:"" help:"Have the server fetch an image (admins). scp FILE HOST:images/kernel/amd64/ uploads one."`
+}
+
+// jsonImage is an image as scripts see it. Its keys stay as they are.
+type jsonImage struct {
+	Name        string        `json:"name"`
+	Description string        `json:"description"`
+	Type        string        `json:"type"` // kernel, initrd, bootloader
+	Arch        string        `json:"arch"`
+	Filename    string        `json:"filename"`
+	Size        int64         `json:"size"` // in bytes
+	SHA256      string        `json:"sha256"`
+	Owner       string        `json:"owner"` // empty: nobody who still is
+	KnownGood   bool          `json:"known_good"`
+	Public      bool          `json:"public"`
+	UploadedAt  time.Time     `json:"uploaded_at"`
+	Use         *jsonImageUse `json:"use,omitempty"`
+}
+
+// jsonImageUse is what uses an image, by name.
+type jsonImageUse struct {
+	Running  []string `json:"running"`  // machines that are being installed with it
+	Machines []string `json:"machines"` // machines that were last
+	Subarchs []string `json:"subarchs"` // arch/firmware whose bootloader it is
+}
+
+func toJSONImage(i store.Image) jsonImage {
+	return jsonImage{
+		Name: i.Name, Description: i.Description, Type: string(i.Type), Arch: i.Arch, Filename: i.Filename, Size: i.Size,
+		SHA256: i.SHA256, Owner: i.Owner, KnownGood: i.KnownGood, Public: i.Public, UploadedAt: i.UploadedAt,
+	}
+}
+
+type imageListCommand struct {
+	JSON bool `help:"As a JSON array."`
+}
+
+func (c imageListCommand) Run(in *invocation) error {
+	images, err := in.lab.Images(in.ctx, in.actor)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		rows := make([]jsonImage, len(images))
+		for i, image := range images {
+			rows[i] = toJSONImage(image)
+		}
+		return in.print(true, rows, "")
+	}
+	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "NAME\tTYPE\tARCH\tSIZE\tOWNER\tDATE\t")
+	for _, i := range images {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", i.Name, i.Type, i.Arch, i.Size, orDash(i.Owner),
+			i.UploadedAt.Format(time.DateOnly), imageMarks(i))
+	}
+	return table.Flush()
+}
+
+func imageMarks(i store.Image) string {
+	var marks []string
+	if i.KnownGood {
+		marks = append(marks, "known good")
+	}
+	if !i.Public {
+		marks = append(marks, "private")
+	}
+	return strings.Join(marks, ", ")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+type imageShowCommand struct {
+	Name string `arg:"" help:"Name of the image."`
+	JSON bool   `help:"As JSON."`
+}
+
+func (c imageShowCommand) Run(in *invocation) error {
+	image, err := in.lab.Image(in.ctx, in.actor, c.Name)
+	if err != nil {
+		return err
+	}
+	j := toJSONImage(image.Image)
+	if c.JSON {
+		j.Use = &jsonImageUse{
+			Running: append([]string{}, image.Use.Running...), Machines: append([]string{}, image.Use.Machines...),
+			Subarchs: append([]string{}, image.Use.Subarchs...),
+		}
+		return in.print(true, j, "")
+	}
+	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"name", j.Name}, {"type", j.Type + " for " + j.Arch}, {"description", orDash(printable(j.Description))}, {"file name", j.Filename},
+		{"size", fmt.Sprintf("%d bytes", j.Size)}, {"SHA-256", j.SHA256},
+		{"uploaded", fmt.Sprintf("%s by %s", j.UploadedAt.Format(time.DateTime+" MST"), orDash(j.Owner))}, {"marks", orDash(imageMarks(image.Image))},
+		{"installing now", orDash(strings.Join(image.Use.Running, ", "))}, {"last installed on", orDash(strings.Join(image.Use.Machines, ", "))},
+		{"bootloader of", orDash(strings.Join(image.Use.Subarchs, ", "))},
+	} {
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+	}
+	return table.Flush()
+}
+
+type imageSetCommand struct {
+	Name        string  `arg:"" help:"Name of the image."`
+	Rename      *string `help:"Another name."`
+	Filename    *string `help:"The last element of its path, as machines see it."`
+	Description *string `help:"What people should know of it."`
+	Type        *string `help:"kernel or initrd, while nothing uses it."`
+	Arch        *string `help:"Architecture, while nothing uses it."`
+	KnownGood   *bool   `negatable:"" help:"It has booted well."`
+	Public      *bool   `negatable:"" help:"Everybody may boot it."`
+	JSON        bool    `help:"As JSON."`
+}
+
+func (c imageSetCommand) Run(in *invocation) error {
+	change := lab.ImageChange{
+		Name: c.Rename, Filename: c.Filename, Description: c.Description, Type: (*store.ImageType)(c.Type), Arch: c.Arch,
+		KnownGood: c.KnownGood, Public: c.Public,
+	}
+	if change == (lab.ImageChange{}) {
+		return &lab.Error{Code: lab.Invalid, Message: "say what is to be different: image set --help lists it"}
+	}
+	if err := in.lab.ChangeImage(in.ctx, in.actor, c.Name, change); err != nil {
+		return err
+	}
+	if c.Rename != nil {
+		c.Name = *c.Rename
+	}
+	return in.printImage(c.JSON, c.Name, c.Name+" is changed")
+}
+
+func (in *invocation) printImage(asJSON bool, name, sentence string) error {
+	if !asJSON {
+		return in.print(false, nil, sentence)
+	}
+	image, err := in.lab.Image(in.ctx, in.actor, name)
+	if err != nil {
+		return err
+	}
+	return in.print(true, toJSONImage(image.Image), "")
+}
+
+type imageRmCommand struct {
+	Names  []string `arg:"" name:"name" help:"Names of images."`
+	Forget bool     `help:"Have machines forget that they were last installed with them (admins)."`
+	JSON   bool     `help:"Those that were removed, as a JSON array of names."`
+}
+
+func (c imageRmCommand) Run(in *invocation) (err error) {
+	removed := []string{}
+	for _, name := range c.Names {
+		oneErr := in.lab.RemoveImage(in.ctx, in.actor, name, c.Forget)
+		err = errors.Join(err, oneErr)
+		if oneErr == nil {
+			removed = append(removed, name)
+		}
+	}
+	if !c.JSON && len(removed) == 0 {
+		return err
+	}
+	return errors.Join(err, in.print(c.JSON, removed, strings.Join(removed, ", ")+" removed"))
+}
+
+type imageImportCommand struct {
+	Name        string `arg:"" help:"Name of the image."`
+	URL         string `arg:"" help:"http:// or https://."`
+	Type        string `required:"" enum:"kernel,initrd,bootloader" help:"kernel, initrd or bootloader."`
+	Arch        string `default:"amd64" help:"Architecture, such as amd64 or arm64."`
+	Firmware    string `default:"uefi" help:"Of a bootloader: for which machines, uefi or bios."`
+	Filename    string `help:"The last element of its path, as machines see it. Left out: that of the URL."`
+	SHA256      string `name:"sha256" help:"Which it must have."`
+	Description string `help:"What people should know of it."`
+	Private     bool   `help:"Only you and admins may boot it."`
+	JSON        bool   `help:"As JSON."`
+}
+
+func (c imageImportCommand) Run(in *invocation) error {
+	image := lab.NewImage{
+		Name: c.Name, Description: c.Description, Type: store.ImageType(c.Type), Arch: c.Arch, Subarch: c.Firmware,
+		Filename: lab.ImportFilename(c.Filename, c.URL), SHA256: c.SHA256, Public: !c.Private,
+	}
+	if err := in.lab.ImportImage(in.ctx, in.actor, image, c.URL); err != nil {
+		return err
+	}
+	return in.printImage(c.JSON, c.Name, c.Name+" is imported")
+}
