@@ -4,14 +4,17 @@ FUZZTIME ?= 30s
 SOAKTIME ?= 10m
 LINTER   := 2.15.0
 
-.PHONY: help build demo test race e2e lint fuzz bench soak tools
+.PHONY: help build kea-hook demo test race e2e lint fuzz bench soak tools
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/provisioner
 	go build -o bin/provisioner ./cmd/provisioner
+
+kea-hook: ## bin/libprovisioner_kea.so, for Kea (needs Debian's g++, kea-dev, libboost-dev)
+	$(MAKE) -f boot/kea-hook/Makefile OUT=bin/libprovisioner_kea.so
 
 demo: build ## the whole product with simulated machines (flags: make demo ARGS='--machines 50')
 	bin/provisioner demo $(ARGS)
