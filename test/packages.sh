@@ -14,10 +14,15 @@ cpio                test/e2e
 dnsmasq-base        test/e2e
 expect              cmd/provisioner
 freeipmi-tools      test/bench
+g++                 test/e2e
 grub-common         boot
 grub-efi-amd64-bin  test/e2e
 iproute2            test/e2e
 ipmitool            ipmi, test/bench
+kea-admin           test/e2e
+kea-dev             test/e2e
+kea-dhcp4-server    test/e2e
+libboost-dev        test/e2e
 openipmi            ipmi, test/e2e, test/bench
 openssh-client      cmd/provisioner, test/e2e
 ovmf                test/e2e

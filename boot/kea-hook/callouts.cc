@@ -106,6 +106,13 @@ bool is_ethernet(const Pkt4Ptr& packet) {
   return address && address->htype_ == HTYPE_ETHER && address->hwaddr_.size() == 6;
 }
 
+// Whether a REQUEST is for the reserved address.
+bool requests_reserved(const Pkt4Ptr& query, const Answer& answer) {
+  const auto requested = query->getOption(DHO_DHCP_REQUESTED_ADDRESS);
+  return query->getType() == DHCPREQUEST && answer.reserved && requested &&
+         requested->toBinary() == answer.reserved->toBytes();
+}
+
 void receive(CalloutHandle& handle) {
   Pkt4Ptr query;
   handle.getArgument("query4", query);
@@ -130,14 +137,17 @@ void receive(CalloutHandle& handle) {
   if (answer->reserved) {
     query->addClass(kReservedClass);
   }
+  if (requests_reserved(query, *answer)) {
+    hook->refusals.add(query->getHWAddr()->toText(false), Clock::now());  // until it is granted, in send
+  }
 }
 
 // Has an offer be of the reserved address. The client asks for it by its
 // REQUEST, which Kea grants without us; one that asks for the address it had
-// before keeps that until it discovers anew. Kea decides on the REQUEST: not
-// where the address is in no pool that the client may use, or is lent to
-// somebody else. For some time it is not offered again then (note_refusal), or
-// the client would come back for ever.
+// before keeps that until it discovers anew. Kea decides on the REQUEST: it
+// refuses, or says nothing, where the address is in no pool that the client may
+// use, or is lent to somebody else. For some time it is not offered again then,
+// or the client would come back for ever.
 void reserve(CalloutHandle& handle) {
   const AnswerPtr answer = answer_of(handle);
   if (!answer || !answer->reserved) {
@@ -147,22 +157,15 @@ void reserve(CalloutHandle& handle) {
   Lease4Ptr lease;
   handle.getArgument("query4", query);
   handle.getArgument("lease4", lease);
-  if (query->getType() == DHCPDISCOVER && !hook->refusals.has(query->getHWAddr()->toText(false), Clock::now())) {
-    lease->addr_ = *answer->reserved;
-  }
-}
-
-void note_refusal(const Pkt4Ptr& query, const Answer& answer) {
-  if (!answer.reserved) {
-    return;
-  }
-  const auto requested = query->getOption(DHO_DHCP_REQUESTED_ADDRESS);
-  if (!requested || requested->toBinary() != answer.reserved->toBytes()) {
+  if (query->getType() != DHCPDISCOVER || lease->addr_ == *answer->reserved) {
     return;
   }
   const std::string mac = query->getHWAddr()->toText(false);
-  hook->refusals.add(mac, Clock::now());
-  LOG_WARN(logger, PROVISIONER_RESERVATION_REFUSED).arg(mac).arg(answer.reserved->toText());
+  if (hook->refusals.has(mac, Clock::now())) {
+    LOG_WARN(logger, PROVISIONER_RESERVATION_REFUSED).arg(mac).arg(answer->reserved->toText());
+    return;
+  }
+  lease->addr_ = *answer->reserved;
 }
 
 void report_leases(CalloutHandle& handle) {
@@ -195,13 +198,11 @@ void send(CalloutHandle& handle) {
   }
   Pkt4Ptr response;
   handle.getArgument("response4", response);
-  if (response->getType() == DHCPNAK) {
-    Pkt4Ptr query;
-    handle.getArgument("query4", query);
-    note_refusal(query, *answer);
-  }
   if (response->getType() != DHCPOFFER && response->getType() != DHCPACK) {
     return;
+  }
+  if (response->getType() == DHCPACK && answer->reserved) {
+    hook->refusals.remove(response->getHWAddr()->toText(false));
   }
   set_option(response, DHO_HOST_NAME, answer->host_name);
   if (answer->boot_file.empty()) {

@@ -62,6 +62,11 @@ void Refusals::add(const std::string& mac, Clock::time_point now) {
   until_[mac] = now + kRefusalTerm;
 }
 
+void Refusals::remove(const std::string& mac) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  until_.erase(mac);
+}
+
 bool Refusals::has(const std::string& mac, Clock::time_point now) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = until_.find(mac);

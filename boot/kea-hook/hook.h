@@ -26,11 +26,13 @@ class Complaints {
   Clock::time_point said_at_;
 };
 
-// The machines that Kea has refused their reserved address lately. Bounded:
-// beyond a thousand, it forgets.
+// The machines that have requested their reserved address lately, and were not
+// granted it: each is noted before Kea decides. Bounded: beyond a thousand, all
+// are forgotten.
 class Refusals {
  public:
   void add(const std::string& mac, Clock::time_point now);
+  void remove(const std::string& mac);
   bool has(const std::string& mac, Clock::time_point now);
 
  private:

@@ -17,7 +17,7 @@ const char* texts[] = {
     "PROVISIONER_LOADED", "machines are asked about at %1",
     "PROVISIONER_NOT_LOADED", "the library cannot be loaded: %1",
     "PROVISIONER_FAILED", "%1 packets went on as they were, or leases untold, since this was said last; now: %2",
-    "PROVISIONER_RESERVATION_REFUSED", "Kea refused %1 its reserved address %2, which has to be in a pool and free; for ten minutes it is offered others",
+    "PROVISIONER_RESERVATION_REFUSED", "Kea did not grant %1 its reserved address %2, which has to be in a pool and free; for ten minutes it is not offered",
     nullptr,
 };
 
