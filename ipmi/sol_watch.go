@@ -38,6 +38,16 @@ func jitter(d time.Duration) time.Duration {
 	return d - d/6 + rand.N(d/3) //nolint:gosec // it need not be unguessable
 }
 
+// together is the grid on which keepalives are due. That of several consoles
+// at once costs a process that sleeps otherwise hardly more than that of one.
+const together = 250 * time.Millisecond
+
+// aligned returns d, and up to the grid more.
+func aligned(d time.Duration) time.Duration {
+	now := time.Now()
+	return now.Add(d + together).Truncate(together).Sub(now)
+}
+
 // keepAlive asks the BMC who has the console, or for its device ID where it
 // does not say. Two times without an answer, nor anything else from the BMC,
 // end the session. When somebody else has the console it ends: not all BMCs
@@ -70,7 +80,7 @@ func (l *SOL) keepAliveIn(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.alive.Reset(jitter(d))
+		l.alive.Reset(aligned(jitter(d)))
 	}
 }
 

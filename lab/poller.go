@@ -62,8 +62,21 @@ func (p *poller) run(ctx context.Context) {
 		}
 		last = time.Now()
 		changed := p.seen(ctx, state, err)
-		timer.Reset(p.pace.next(err, changed || ordered, p.looked()))
+		timer.Reset(aligned(p.pace.next(err, changed || ordered, p.looked())))
 	}
+}
+
+// together is the grid on which long waits end. To poll several machines at
+// once costs a process that sleeps otherwise hardly more than to poll one.
+const together = 250 * time.Millisecond
+
+// aligned returns d and, where it is long, up to the grid more.
+func aligned(d time.Duration) time.Duration {
+	if d < 20*together {
+		return d
+	}
+	now := time.Now()
+	return now.Add(d + together).Truncate(together).Sub(now)
 }
 
 // poll asks the BMC once it has a place, which it gives back before the answer
