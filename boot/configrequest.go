@@ -20,6 +20,50 @@ const (
 // Bootloaders are all of them.
 var Bootloaders = []Bootloader{GRUB, PXELINUX, IPXE}
 
+// BootloaderOf tells by its file name what a bootloader is, as Debian's packages
+// call them: pxelinux.0 and lpxelinux.0; ipxe.efi, snponly.efi and undionly.kpxe;
+// GRUB, alone or behind the shim, has all other names.
+func BootloaderOf(filename string) Bootloader {
+	name := strings.ToLower(filename)
+	switch {
+	case strings.Contains(name, "pxelinux"):
+		return PXELINUX
+	case strings.Contains(name, "ipxe"), strings.Contains(name, "snponly"), strings.Contains(name, "undionly"):
+		return IPXE
+	}
+	return GRUB
+}
+
+// LoadsHTTP tells likewise whether a bootloader can load over HTTP, or finds out
+// by itself whether it can: of PXELINUX only lpxelinux.0.
+func LoadsHTTP(filename string) bool {
+	return BootloaderOf(filename) != PXELINUX || strings.Contains(strings.ToLower(filename), "lpxelinux")
+}
+
+// ConfigPath is the name by which a bootloader asks for the configuration of a
+// machine.
+func ConfigPath(b Bootloader, mac net.HardwareAddr) string {
+	withType := "01-" + strings.ReplaceAll(mac.String(), ":", "-")
+	switch b {
+	case IPXE:
+		return ScriptPath(mac)
+	case PXELINUX:
+		return "pxelinux.cfg/" + withType
+	default:
+		return "grub/grub.cfg-" + withType
+	}
+}
+
+// OutdatedIPXE reports whether what asks for a script, by its User-Agent over
+// HTTP, is gPXE or an iPXE from before 1.0 (2010). They load no kernel of today
+// on UEFI, and few on a BIOS.
+func OutdatedIPXE(userAgent string) bool {
+	return strings.HasPrefix(userAgent, "gPXE/") || strings.HasPrefix(userAgent, "iPXE/0.")
+}
+
+// ChainScript hands over to another bootloader.
+func ChainScript(url string) []byte { return []byte("#!gpxe\nchain " + url + "\n") }
+
 // ipxeFolder holds the scripts of iPXE, one for each MAC address.
 const ipxeFolder = "ipxe"
 

@@ -87,3 +87,12 @@ type rootFile struct {
 }
 
 func (f *rootFile) Size() int64 { return f.size }
+
+// OnDisk returns the file that f reads from; nil where f is not of
+// [OpenInRoot]. The kernel can copy it to a socket by itself.
+func OnDisk(f TFTPFile) *os.File {
+	if file, ok := f.(*rootFile); ok {
+		return file.File
+	}
+	return nil
+}

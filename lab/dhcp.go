@@ -66,7 +66,10 @@ func (d dhcpAnswers) Answer(ctx context.Context, mac net.HardwareAddr) (boot.DHC
 		return answer, wrapUnlessUnknown(err, mac)
 	}
 	answer.BootFile = file
-	if client.HTTP {
+	switch {
+	case client.Loader == "iPXE":
+		answer.BootFile = l.scriptFor(mac)
+	case client.HTTP:
 		answer.BootFile, answer.HTTP = l.publicURL.JoinPath(file).String(), true
 	}
 	answer.NextServer, err = l.tftpAddress(ctx)
@@ -121,7 +124,8 @@ func misfit(m store.DHCPMachine, client boot.DHCPClient) string {
 // another firmware than it was added with, it is the one that its architecture
 // has for that firmware, since the other would not run. A client that says
 // little is believed to be what was added. What comes after the bootloader is
-// the same for all: iPXE and GRUB, asking by themselves, are given it, too.
+// the same for all: GRUB, asking by itself, is given it, too. iPXE, which is a
+// bootloader itself, whoever loaded it, needs none; see scriptFor.
 func (l *Lab) bootloaderFor(ctx context.Context, m store.DHCPMachine, client boot.DHCPClient) (string, error) {
 	if !m.NetbootEnabled {
 		return "", nil
@@ -147,6 +151,15 @@ func (l *Lab) bootloaderFor(ctx context.Context, m store.DHCPMachine, client boo
 		err = nil
 	}
 	return file, err
+}
+
+// scriptFor is where iPXE finds what it does for a machine: a URL, or a path
+// over TFTP where iPXE would have to trust a certificate.
+func (l *Lab) scriptFor(mac net.HardwareAddr) string {
+	if l.publicURL.Scheme != "http" {
+		return boot.ScriptPath(mac)
+	}
+	return l.publicURL.JoinPath(boot.ScriptPath(mac)).String()
 }
 
 // tftpAddress is where machines find the TFTP server, as DHCP can say it. A

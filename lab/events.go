@@ -12,6 +12,9 @@ const (
 	EventImageChanged     = "image changed"
 	EventImageRemoved     = "image removed"
 	EventImageDamaged     = "image damaged" // its file is not what was uploaded
+	EventBootloader       = "bootloader"    // hangs on a subarchitecture, with what lies beside it
+	EventTemplateSet      = "template set"
+	EventTemplateReset    = "template reset"
 	EventPreseedAdded     = "preseed added"
 	EventReserved         = "reserved"
 	EventReleased         = "released"

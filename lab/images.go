@@ -34,6 +34,8 @@ type NewImage struct {
 	SHA256      string // which it must have, in hexadecimal; empty: any
 	KnownGood   bool
 	Public      bool // anybody may boot with it
+
+	loose bool // a bootloader that hangs on no subarchitecture yet
 }
 
 // check refuses what cannot become an image, whatever is in the store.
@@ -64,7 +66,7 @@ func (i NewImage) checkPlace(ctx context.Context, tx *store.Tx) error {
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if i.Type == store.ImageBootloader {
+	if i.Type == store.ImageBootloader && !i.loose {
 		_, err := tx.Subarch(ctx, i.Arch, i.Subarch)
 		if err != nil {
 			return notFound(err, "subarchitecture", i.Arch+"/"+i.Subarch)
@@ -104,7 +106,7 @@ func (l *Lab) insertImage(ctx context.Context, tx *store.Tx, actor Actor, image 
 	if err != nil {
 		return err
 	}
-	if image.Type == store.ImageBootloader {
+	if image.Type == store.ImageBootloader && !image.loose {
 		subarch, err := tx.Subarch(ctx, image.Arch, image.Subarch)
 		if err != nil {
 			return err

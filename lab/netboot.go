@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -50,61 +51,100 @@ func machineActor(m, remote string) Actor {
 	return Actor{User: store.User{Name: m}, Via: "boot request", Remote: remote}
 }
 
-// BootFile opens what a machine asks for over TFTP. What an admin has put into
-// the tftp folder is served as it is, before anything else. An error that
-// wraps [fs.ErrNotExist] says that there is no such file.
+// BootRequest asks for a file, over TFTP or HTTP.
+type BootRequest struct {
+	Name      string
+	Client    netip.AddrPort
+	UserAgent string // over HTTP
+	Peek      bool   // it wants to know of the file, and not yet to have it: nothing is noted
+}
+
+// BootContent is the answer to a [BootRequest]. Its caller closes it.
+type BootContent struct {
+	boot.TFTPFile
+	Disk   *os.File // which it is on disk; nil: made for this request
+	SHA256 string   // in hexadecimal; empty: not known
+}
+
+// BootFile is OpenBootFile as a TFTP server calls it.
 func (l *Lab) BootFile(ctx context.Context, name string, client netip.AddrPort) (boot.TFTPFile, error) {
-	file, err := boot.OpenInRoot(l.tftpRoot, name)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return file, err
-	}
-	name, err = boot.CleanPath(name)
+	content, err := l.OpenBootFile(ctx, BootRequest{Name: name, Client: client})
 	if err != nil {
 		return nil, err
 	}
-	if loader, mac, ok := boot.ConfigRequest(name); ok {
-		return l.bootConfig(ctx, loader, mac, name, client)
+	return content.TFTPFile, nil
+}
+
+// OpenBootFile opens what a machine asks for. What an admin has put into the
+// tftp folder is served as it is, before anything else. An error that wraps
+// [fs.ErrNotExist] says that there is no such file.
+func (l *Lab) OpenBootFile(ctx context.Context, r BootRequest) (*BootContent, error) {
+	name, err := boot.CleanPath(r.Name)
+	if err != nil {
+		return nil, fail(Invalid, "%w", err)
 	}
-	if config, ok := boot.Redirect(name); ok {
+	r.Name = name
+	file, err := boot.OpenInRoot(l.tftpRoot, r.Name)
+	if err == nil {
+		return &BootContent{TFTPFile: file, Disk: boot.OnDisk(file)}, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fail(Unavailable, "%w", err)
+	}
+	if loader, mac, ok := boot.ConfigRequest(r.Name); ok {
+		return l.bootConfig(ctx, loader, mac, r)
+	}
+	if config, ok := boot.Redirect(r.Name); ok {
 		return textFile(config), nil
 	}
-	elements := strings.Split(name, "/")
+	elements := strings.Split(r.Name, "/")
 	switch {
 	case len(elements) == 4 && elements[0] == bootloaderFolder:
 		return l.bootloader(ctx, elements[1], elements[2], elements[3])
 	case len(elements) == 4 && elements[0] == bootFolder:
-		return l.runFile(ctx, elements[1], elements[2], elements[3])
+		return l.runFile(ctx, elements[1], elements[2], elements[3], r.Peek)
 	}
 	return nil, fs.ErrNotExist
 }
 
 // bootConfig renders what a bootloader does next.
-func (l *Lab) bootConfig(ctx context.Context, loader boot.Bootloader, mac net.HardwareAddr, name string, client netip.AddrPort) (boot.TFTPFile, error) {
-	if mac == nil {
-		return textFile(boot.FromDisk(loader)), nil
-	}
+func (l *Lab) bootConfig(ctx context.Context, loader boot.Bootloader, mac net.HardwareAddr, r BootRequest) (*BootContent, error) {
 	var config []byte
-	err := l.write(ctx, func(tx *store.Tx) error {
-		m, err := tx.MachineByMAC(ctx, mac.String())
+	transaction := l.write
+	if r.Peek || mac == nil {
+		transaction = l.store.Read
+	}
+	err := transaction(ctx, func(tx *store.Tx) error {
+		var m store.Machine
+		err := store.ErrNotFound
+		if mac != nil {
+			m, err = tx.MachineByMAC(ctx, mac.String())
+		}
 		if errors.Is(err, store.ErrNotFound) {
-			config = boot.FromDisk(loader)
-			return nil
+			config, err = l.render(ctx, tx, loader, boot.Disk, boot.Netboot{MAC: mac, HTTP: l.publicURL})
+			return err
 		}
 		if err != nil {
 			return err
 		}
-		netboot, err := l.netboot(ctx, tx, m, mac)
-		if errors.Is(err, store.ErrNotFound) {
-			config = boot.FromDisk(loader)
-		} else if err != nil {
-			return err
-		} else if config, err = netboot.Render(loader); err != nil {
-			return err
-		} else if err := l.stage(ctx, tx, m, StageConfig); err != nil {
+		next, err := l.nextBoot(ctx, tx, loader, m, mac)
+		if err != nil {
 			return err
 		}
+		config = next.Config
+		if next.loader == boot.IPXE && loader == boot.IPXE && next.Netboot && boot.OutdatedIPXE(r.UserAgent) {
+			config = boot.ChainScript(l.publicURL.JoinPath(next.Bootloader).String())
+		}
+		if r.Peek {
+			return nil
+		}
+		if next.Netboot {
+			if err := l.stage(ctx, tx, m, StageConfig); err != nil {
+				return err
+			}
+		}
 		return tx.AddEvent(ctx, store.Event{
-			At: l.now(), Kind: EventBootConfig, Machine: m.Name, Detail: name + " to " + client.Addr().String(),
+			At: l.now(), Kind: EventBootConfig, Machine: m.Name, Detail: r.Name + " to " + r.Client.Addr().String(),
 		})
 	})
 	if err != nil {
@@ -124,7 +164,7 @@ func (l *Lab) netboot(ctx context.Context, tx *store.Tx, m store.Machine, mac ne
 	if !m.NetbootEnabled {
 		return boot.Netboot{}, store.ErrNotFound
 	}
-	netboot := boot.Netboot{Options: run.KernelOptions, MAC: mac}
+	netboot := boot.Netboot{Options: run.KernelOptions, MAC: mac, HTTP: l.publicURL, Machine: m.Name, Arch: m.Arch, Subarch: m.Subarch}
 	kernel, err := tx.Image(ctx, run.KernelID)
 	if err != nil {
 		return boot.Netboot{}, fmt.Errorf("kernel of run %d: %w", run.ID, err)
@@ -152,30 +192,31 @@ func (l *Lab) runURL(run store.Run, what string) string {
 	return l.publicURL.JoinPath(bootFolder, run.Token, what).String()
 }
 
-// bootloader opens the bootloader of a subarchitecture. It is no secret.
-func (l *Lab) bootloader(ctx context.Context, arch, subarch, filename string) (boot.TFTPFile, error) {
+// bootloader opens the bootloader of a subarchitecture, or what lies beside it.
+// They are no secret.
+func (l *Lab) bootloader(ctx context.Context, arch, subarch, filename string) (*BootContent, error) {
 	var image store.Image
-	err := l.store.Read(ctx, func(tx *store.Tx) error {
-		s, err := tx.Subarch(ctx, arch, subarch)
-		if err != nil {
-			return err
-		}
-		image, err = tx.Image(ctx, s.BootloaderID)
+	err := l.store.Read(ctx, func(tx *store.Tx) (err error) {
+		image, err = tx.BootloaderFile(ctx, arch, subarch, filename)
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) || err == nil && image.Filename != filename {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, fs.ErrNotExist
 	}
 	if err != nil {
 		return nil, wrap(err, "bootloader of %s/%s", arch, subarch)
 	}
-	return l.openImage(ctx, image)
+	return l.imageContent(ctx, image)
 }
 
 // runFile opens the kernel or the initrd of a run that is going on.
-func (l *Lab) runFile(ctx context.Context, token, what, filename string) (boot.TFTPFile, error) {
+func (l *Lab) runFile(ctx context.Context, token, what, filename string, peek bool) (*BootContent, error) {
 	var image store.Image
-	err := l.write(ctx, func(tx *store.Tx) error {
+	transaction := l.write
+	if peek {
+		transaction = l.store.Read
+	}
+	err := transaction(ctx, func(tx *store.Tx) error {
 		run, m, err := l.currentRun(ctx, tx, token)
 		if err != nil {
 			return err
@@ -194,6 +235,9 @@ func (l *Lab) runFile(ctx context.Context, token, what, filename string) (boot.T
 		if image.Filename != filename {
 			return store.ErrNotFound
 		}
+		if peek {
+			return nil
+		}
 		return l.stage(ctx, tx, m, stage)
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -202,7 +246,7 @@ func (l *Lab) runFile(ctx context.Context, token, what, filename string) (boot.T
 	if err != nil {
 		return nil, wrap(err, "open %s", filename)
 	}
-	return l.openImage(ctx, image)
+	return l.imageContent(ctx, image)
 }
 
 // currentRun finds the run of a token, as long as it is going on.
@@ -239,8 +283,22 @@ func (l *Lab) stageAt(ctx context.Context, tx *store.Tx, m store.Machine, stage 
 	return tx.AddEvent(ctx, store.Event{At: at, Kind: EventStage, Machine: m.Name, RunID: run.ID, Detail: stage})
 }
 
+func (l *Lab) imageContent(ctx context.Context, image store.Image) (*BootContent, error) {
+	file, err := l.openImage(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	content := &BootContent{TFTPFile: file, SHA256: image.SHA256}
+	if onDisk, ok := file.(imageFile); ok {
+		content.Disk = onDisk.File
+	}
+	return content, nil
+}
+
 // textFile is a file that was made for one request.
-func textFile(text []byte) boot.TFTPFile { return &renderedFile{strings.NewReader(string(text))} }
+func textFile(text []byte) *BootContent {
+	return &BootContent{TFTPFile: &renderedFile{strings.NewReader(string(text))}}
+}
 
 type renderedFile struct{ *strings.Reader }
 

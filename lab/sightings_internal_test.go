@@ -117,7 +117,7 @@ func TestWhoBootsWhat(t *testing.T) {
 		{"one that says nothing", boot.SeenRequest{Arch: -1}, uefi, false},
 		{"one that says what nobody knows", boot.SeenRequest{Arch: 999}, uefi, false},
 		{"a firmware that was set to BIOS", boot.SeenRequest{Arch: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001"}, bios, false},
-		{"iPXE", boot.SeenRequest{Arch: 0, UserClass: "iPXE"}, bios, false},
+		{"iPXE", boot.SeenRequest{Arch: 0, UserClass: "iPXE"}, "http://10.0.0.1:8080/ipxe/" + strings.ReplaceAll(hookMAC.String(), ":", "-"), false},
 		{"UEFI HTTP boot", boot.SeenRequest{Arch: 16, VendorClass: "HTTPClient:Arch:00016:UNDI:003001"}, "http://10.0.0.1:8080/" + uefi, true},
 		{"another architecture", boot.SeenRequest{Arch: 11, VendorClass: "PXEClient:Arch:00011:UNDI:003000"}, "", false},
 	} {

@@ -17,24 +17,25 @@ import (
 
 // commands is what `ssh HOST <command>` understands.
 type commands struct {
-	Console  consoleCommand  `cmd:"" help:"The serial console of a machine on this terminal (ssh -t). ~. at the start of a line leaves it, ~h lists more: BREAK, power, who is here."`
-	Who      whoCommand      `cmd:"" help:"Who is at the console of a machine, and who types."`
-	Log      logCommand      `cmd:"" help:"What a machine has printed on its console while it was yours: to search, to cut, to keep."`
-	Replay   replayCommand   `cmd:"" help:"What a machine has printed, on this terminal, in the time that it took."`
-	List     listCommand     `cmd:"" help:"All machines."`
-	Reserve  reserveCommand  `cmd:"" help:"Take a machine that nobody holds."`
-	Release  releaseCommand  `cmd:"" help:"Give a machine back."`
-	Power    powerCommand    `cmd:"" help:"Turn a machine on or off, reset it, or ask its BMC for its power state."`
-	Boot     bootCommand     `cmd:"" help:"Say what a machine starts from next. power on, reset or cycle then starts it."`
-	Identify identifyCommand `cmd:"" help:"Turn on the light of a machine for 15 s, to find it in its rack."`
-	Sensors  sensorsCommand  `cmd:"" help:"What the sensors of a machine say: temperatures, fans, power supplies."`
-	SEL      selCommand      `cmd:"" name:"sel" help:"The system event log of a machine, newest entry last."`
-	FRU      fruCommand      `cmd:"" name:"fru" help:"What a machine is: manufacturer, model, serial numbers, and its BMC."`
-	BMC      bmcCommand      `cmd:"" name:"bmc" help:"Who the BMC of a machine is, and how it is set up for consoles."`
-	Patterns patternsCommand `cmd:"" help:"What is looked for in the output of all consoles, such as kernel panics and login prompts."`
-	Image    imageCommand    `cmd:"" help:"Kernels, initrds and bootloaders. scp FILE HOST:images/kernel/amd64/ uploads one."`
-	Whoami   whoamiCommand   `cmd:"" help:"Who you are to this server."`
-	Help     helpCommand     `cmd:"" help:"This list."`
+	Console    consoleCommand    `cmd:"" help:"The serial console of a machine on this terminal (ssh -t). ~. at the start of a line leaves it, ~h lists more: BREAK, power, who is here."`
+	Who        whoCommand        `cmd:"" help:"Who is at the console of a machine, and who types."`
+	Log        logCommand        `cmd:"" help:"What a machine has printed on its console while it was yours: to search, to cut, to keep."`
+	Replay     replayCommand     `cmd:"" help:"What a machine has printed, on this terminal, in the time that it took."`
+	List       listCommand       `cmd:"" help:"All machines."`
+	Reserve    reserveCommand    `cmd:"" help:"Take a machine that nobody holds."`
+	Release    releaseCommand    `cmd:"" help:"Give a machine back."`
+	Power      powerCommand      `cmd:"" help:"Turn a machine on or off, reset it, or ask its BMC for its power state."`
+	Boot       bootCommand       `cmd:"" help:"Say what a machine starts from next. power on, reset or cycle then starts it."`
+	BootConfig bootConfigCommand `cmd:"" help:"What a machine would boot if it asked now: the configuration that its bootloader would get."`
+	Identify   identifyCommand   `cmd:"" help:"Turn on the light of a machine for 15 s, to find it in its rack."`
+	Sensors    sensorsCommand    `cmd:"" help:"What the sensors of a machine say: temperatures, fans, power supplies."`
+	SEL        selCommand        `cmd:"" name:"sel" help:"The system event log of a machine, newest entry last."`
+	FRU        fruCommand        `cmd:"" name:"fru" help:"What a machine is: manufacturer, model, serial numbers, and its BMC."`
+	BMC        bmcCommand        `cmd:"" name:"bmc" help:"Who the BMC of a machine is, and how it is set up for consoles."`
+	Patterns   patternsCommand   `cmd:"" help:"What is looked for in the output of all consoles, such as kernel panics and login prompts."`
+	Image      imageCommand      `cmd:"" help:"Kernels, initrds and bootloaders. scp FILE HOST:images/kernel/amd64/ uploads one."`
+	Whoami     whoamiCommand     `cmd:"" help:"Who you are to this server."`
+	Help       helpCommand       `cmd:"" help:"This list."`
 }
 
 // invocation is one command of one person. What it prints for programs goes to

@@ -28,12 +28,11 @@ func (s *Server) newHTTP() *http.Server {
 	r.Get("/", s.welcome)
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	r.Mount("/dhcp", s.hookGuard.Guard(http.StripPrefix("/dhcp", boot.DHCPHandler(s.lab.DHCP(), s.log)), s.log))
-	r.Get("/bootloaders/*", s.bootloader)
-	r.Head("/bootloaders/*", s.bootloader) // UEFI asks for the size first
 	s.imageRoutes(r)
 	r.Get("/boot/{token}/preseed", s.preseed)
 	r.Get("/boot/{token}/phone-home", s.phoneHome)
 	r.Post("/boot/{token}/phone-home", s.phoneHome)
+	s.bootFileRoutes(r)
 	return &http.Server{
 		Handler:           r,
 		ReadHeaderTimeout: 10 * time.Second,

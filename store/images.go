@@ -147,7 +147,8 @@ func (tx *Tx) ImageUse(ctx context.Context, id int64) (use ImageUse, err error) 
 		return use, err
 	}
 	use.Subarchs, err = all(ctx, tx, name, `SELECT architectures.name || '/' || subarchitectures.name FROM subarchitectures
-		JOIN architectures ON architectures.id = subarchitectures.arch_id WHERE bootloader_id = ?1 ORDER BY 1`, id)
+		JOIN architectures ON architectures.id = subarchitectures.arch_id WHERE bootloader_id = ?1
+		OR subarchitectures.id IN (SELECT subarch_id FROM bootloader_files WHERE image_id = ?1) ORDER BY 1`, id)
 	return use, err
 }
 
