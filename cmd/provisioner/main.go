@@ -21,16 +21,18 @@ import (
 type cli struct {
 	Config kong.ConfigFlag `help:"Configuration file (TOML). /etc/provisioner.toml is read where there is one." env:"PROVISIONER_CONFIG"`
 
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Demo    demoCommand    `cmd:"" help:"Run the server with a lab of simulated machines."`
-	User    userCommand    `cmd:"" help:"Accounts."`
-	Token   tokenCommand   `cmd:"" help:"Tokens for automation."`
-	Machine machineCommand `cmd:"" help:"Machines."`
-	Site    siteCommand    `cmd:"" help:"What is decided for all machines."`
-	Pattern patternCommand `cmd:"" help:"What is looked for in the output of consoles."`
-	Image   imageCommand   `cmd:"" help:"Kernels, initrds and bootloaders."`
-	Preseed preseedCommand `cmd:"" help:"Templates of the answers that installers are given."`
-	Version versionCommand `cmd:"" help:"Which release this is."`
+	Serve      serveCommand      `cmd:"" help:"Run the server."`
+	Demo       demoCommand       `cmd:"" help:"Run the server with a lab of simulated machines."`
+	User       userCommand       `cmd:"" help:"Accounts."`
+	Token      tokenCommand      `cmd:"" help:"Tokens for automation."`
+	Machine    machineCommand    `cmd:"" help:"Machines."`
+	Site       siteCommand       `cmd:"" help:"What is decided for all machines."`
+	Pattern    patternCommand    `cmd:"" help:"What is looked for in the output of consoles."`
+	Image      imageCommand      `cmd:"" help:"Kernels, initrds and bootloaders."`
+	Bootloader bootloaderCommand `cmd:"" help:"Bootloaders of Debian's packages."`
+	Template   templateCommand   `cmd:"" help:"What bootloaders are told: templates of their configurations."`
+	Preseed    preseedCommand    `cmd:"" help:"Templates of the answers that installers are given."`
+	Version    versionCommand    `cmd:"" help:"Which release this is."`
 }
 
 func main() {
