@@ -31,10 +31,23 @@ func (p *product) token(user string) string {
 	return token
 }
 
+// needs leaves a test out where a program is missing, which continuous
+// integration may not.
+func needs(t *testing.T, program, install string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%v: install %s", err, install)
+		}
+		t.Skipf("%v: install %s", err, install)
+	}
+}
+
 // curl runs curl against the server, and returns what it was answered: the
 // status, and the headers and the body.
 func (p *product) curl(token string, args ...string) (status int, answer string) {
 	p.t.Helper()
+	needs(p.t, "curl", "curl")
 	path := args[len(args)-1]
 	args[len(args)-1] = "http://" + p.HTTPAddr().String() + path
 	args = append([]string{"--silent", "--show-error", "--include", "--write-out", "\n%{http_code}"}, args...)

@@ -57,6 +57,7 @@ func (p *product) person(name string, admin bool) person {
 // run runs scp or sftp.
 func (u person) run(program, input string, args ...string) (string, error) {
 	u.p.t.Helper()
+	needs(u.p.t, program, "openssh-client")
 	cmd := exec.CommandContext(u.p.t.Context(), program, append(slices.Clone(u.args), args...)...)
 	cmd.Stdin = strings.NewReader(input)
 	out, err := cmd.CombinedOutput()

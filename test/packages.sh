@@ -11,6 +11,7 @@ atftp               boot
 busybox-static      test/e2e
 conman              test/bench
 cpio                test/e2e
+curl                cmd/provisioner, server
 dnsmasq-base        test/e2e
 expect              cmd/provisioner
 freeipmi-tools      test/bench
@@ -24,7 +25,7 @@ kea-dev             test/e2e
 kea-dhcp4-server    test/e2e
 libboost-dev        test/e2e
 openipmi            ipmi, test/e2e, test/bench
-openssh-client      cmd/provisioner, test/e2e
+openssh-client      cmd/provisioner, server, test/e2e
 ovmf                test/e2e
 qemu-system-x86     test/e2e
 tftp-hpa            boot

@@ -21,12 +21,12 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
-	for _, program := range []string{"ssh", "ssh-keygen"} {
+	for _, program := range []string{"ssh", "ssh-keygen", "scp", "sftp", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			if os.Getenv("CI") == "true" {
-				t.Fatalf("%v: install openssh-client", err)
+				t.Fatalf("%v: install openssh-client and curl", err)
 			}
-			t.Skipf("%v: install openssh-client", err)
+			t.Skipf("%v: install openssh-client and curl", err)
 		}
 	}
 	testscript.Run(t, testscript.Params{
