@@ -14,6 +14,12 @@ const (
 	UEFI Firmware = "UEFI"
 )
 
+// The bootloaders that ask DHCP themselves.
+const (
+	LoaderIPXE = "iPXE"
+	LoaderGRUB = "GRUB"
+)
+
 // DHCPClient is what asks for a boot file, as far as it says.
 type DHCPClient struct {
 	// Arch is the instruction set that it can run, by Debian's name: amd64,
@@ -22,7 +28,7 @@ type DHCPClient struct {
 	Arch     string
 	Firmware Firmware // empty: not said, or one that runs the bootloaders of several, as U-Boot does
 	HTTP     bool     // it loads its boot file over HTTP, and wants a URL
-	Loader   string   // of the user class: iPXE, GRUB; empty: the firmware itself asks
+	Loader   string   // of the user class: LoaderIPXE, LoaderGRUB; empty: the firmware itself asks
 }
 
 // String is for people: "UEFI amd64 over HTTP", "iPXE on BIOS amd64".
@@ -109,7 +115,7 @@ func (r SeenRequest) Client() DHCPClient {
 	case strings.HasPrefix(r.VendorClass, vendorHTTP):
 		client.HTTP = true
 	}
-	for _, loader := range []string{"iPXE", "GRUB"} {
+	for _, loader := range []string{LoaderIPXE, LoaderGRUB} {
 		if strings.Contains(strings.ToLower(r.UserClass), strings.ToLower(loader)) {
 			client.Loader = loader
 		}

@@ -181,10 +181,12 @@ func (p *ProxyDHCP) handle(ctx context.Context, c *proxyConn, packet []byte, fro
 	}
 	if err != nil {
 		p.counts.failed.Add(1)
-		p.trouble.Do(func() { p.log.Error("ProxyDHCP has no answer", "socket", c.name, "mac", seen.MAC, "error", err) })
+		p.trouble.Do(func() {
+			p.log.Error("ProxyDHCP has no answer", "socket", c.name, "mac", seen.MAC.String(), "error", err)
+		})
 		return nil, to
 	}
-	p.log.Debug("ProxyDHCP answers", "socket", c.name, "mac", seen.MAC, "client", seen.Client().String(), "file", answer.BootFile)
+	p.log.Debug("ProxyDHCP answers", "socket", c.name, "mac", seen.MAC.String(), "client", seen.Client().String(), "file", answer.BootFile)
 	return reply, c.destination(request, from)
 }
 

@@ -70,7 +70,9 @@ func listenOn(ctx context.Context, iface string, address netip.AddrPort) (*net.U
 func listenProxyError(iface string, address netip.AddrPort, err error) error {
 	hint := "name other interfaces, or none"
 	switch {
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+	case errors.Is(err, syscall.EPERM):
+		hint = "before Linux 5.7 it needs the capability CAP_NET_RAW, too"
+	case errors.Is(err, syscall.EACCES):
 		hint = "give it the capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)"
 	case errors.Is(err, syscall.EADDRINUSE):
 		hint = "another program has this port to itself: a PXE server, or a DHCP server that does not share it (dnsmasq does with --bind-interfaces)"

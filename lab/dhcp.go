@@ -61,16 +61,17 @@ func (d dhcpAnswers) Answer(ctx context.Context, mac net.HardwareAddr) (boot.DHC
 		answer.IPv4, _ = netip.ParseAddr(m.ConfiguredIPv4) // not an address: none is reserved
 	}
 	client := l.clients.recall(mac.String(), l.now())
-	file, err := l.bootloaderFor(ctx, m, client)
-	if err != nil || file == "" {
-		return answer, wrapUnlessUnknown(err, mac)
-	}
-	answer.BootFile = file
-	switch {
-	case client.Loader == "iPXE":
+	if m.NetbootEnabled && client.Loader == boot.LoaderIPXE && misfit(m, client) == "" {
 		answer.BootFile = l.scriptFor(mac)
-	case client.HTTP:
-		answer.BootFile, answer.HTTP = l.publicURL.JoinPath(file).String(), true
+	} else {
+		file, err := l.bootloaderFor(ctx, m, client)
+		if err != nil || file == "" {
+			return answer, wrapUnlessUnknown(err, mac)
+		}
+		answer.BootFile = file
+		if client.HTTP {
+			answer.BootFile, answer.HTTP = l.publicURL.JoinPath(file).String(), true
+		}
 	}
 	answer.NextServer, err = l.tftpAddress(ctx)
 	return answer, wrapUnlessUnknown(err, mac)
@@ -109,9 +110,10 @@ func wrapUnlessUnknown(err error, mac net.HardwareAddr) error {
 }
 
 // misfit says, for people, why a client cannot run the bootloader of the
-// machine's own subarchitecture; empty where it can.
+// machine's own subarchitecture; empty where it can, or needs none.
 func misfit(m store.DHCPMachine, client boot.DHCPClient) string {
-	if client.Arch != "" && client.Arch != m.Arch || client.Firmware != "" && (client.Firmware == boot.UEFI) != m.EFIBoot {
+	needsOwn := client.Firmware != "" && client.Loader != boot.LoaderIPXE
+	if client.Arch != "" && client.Arch != m.Arch || needsOwn && (client.Firmware == boot.UEFI) != m.EFIBoot {
 		return "asks as " + client.String() + ", was added as " + m.Arch + "/" + m.Subarch
 	}
 	return ""

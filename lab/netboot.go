@@ -148,7 +148,7 @@ func (l *Lab) bootConfig(ctx context.Context, loader boot.Bootloader, mac net.Ha
 		})
 	})
 	if err != nil {
-		l.log.Error("no boot configuration", "mac", mac, "error", err)
+		l.log.Error("no boot configuration", "mac", mac.String(), "error", err)
 		return nil, wrap(err, "boot configuration of %s", mac)
 	}
 	return textFile(config), nil

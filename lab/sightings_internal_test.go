@@ -107,6 +107,7 @@ func (f *hookFixture) events(kind string) (details []string) {
 func TestWhoBootsWhat(t *testing.T) {
 	f := newHookFixture(t)
 	const uefi, bios = "bootloaders/amd64/uefi/uefi.0", "bootloaders/amd64/bios/bios.0"
+	const script = "http://10.0.0.1:8080/ipxe/52-54-00-00-00-01"
 	for _, test := range []struct {
 		name    string
 		request boot.SeenRequest
@@ -117,7 +118,9 @@ func TestWhoBootsWhat(t *testing.T) {
 		{"one that says nothing", boot.SeenRequest{Arch: -1}, uefi, false},
 		{"one that says what nobody knows", boot.SeenRequest{Arch: 999}, uefi, false},
 		{"a firmware that was set to BIOS", boot.SeenRequest{Arch: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001"}, bios, false},
-		{"iPXE", boot.SeenRequest{Arch: 0, UserClass: "iPXE"}, "http://10.0.0.1:8080/ipxe/" + strings.ReplaceAll(hookMAC.String(), ":", "-"), false},
+		{"iPXE", boot.SeenRequest{Arch: 7, UserClass: "iPXE"}, script, false},
+		{"iPXE on the other firmware", boot.SeenRequest{Arch: 0, UserClass: "iPXE"}, script, false},
+		{"iPXE on another architecture", boot.SeenRequest{Arch: 11, UserClass: "iPXE"}, "", false},
 		{"UEFI HTTP boot", boot.SeenRequest{Arch: 16, VendorClass: "HTTPClient:Arch:00016:UNDI:003001"}, "http://10.0.0.1:8080/" + uefi, true},
 		{"another architecture", boot.SeenRequest{Arch: 11, VendorClass: "PXEClient:Arch:00011:UNDI:003000"}, "", false},
 	} {
