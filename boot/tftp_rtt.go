@@ -8,7 +8,7 @@ import "time"
 // and answers a repeated block only once).
 const (
 	firstTimeout = time.Second
-	leastTimeout = 20 * time.Millisecond
+	leastTimeout = 50 * time.Millisecond
 	mostTimeout  = 6 * time.Second
 )
 

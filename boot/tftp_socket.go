@@ -106,6 +106,7 @@ func (o *origin) readControl(control []byte) {
 // listens, and us when the client does not.
 type clientSocket struct {
 	*net.UDPConn
+	quick   *quickIO
 	ipv4    bool
 	segment []byte // the control message that has the kernel cut; nil: it cannot, or is not known to
 	asked   bool   // whether it can
@@ -122,7 +123,12 @@ func dialClient(ctx context.Context, from origin) (*clientSocket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a socket for %s: %w", from.client, err)
 	}
-	return &clientSocket{UDPConn: conn, ipv4: ipv4}, nil
+	quick, err := newQuickIO(conn)
+	if err != nil {
+		_ = conn.Close() // nothing was sent
+		return nil, fmt.Errorf("use the socket for %s: %w", from.client, err)
+	}
+	return &clientSocket{UDPConn: conn, quick: quick, ipv4: ipv4}, nil
 }
 
 // room asks the kernel for the MTU of the path.
@@ -166,7 +172,7 @@ func (s *clientSocket) send(packets []byte, size int) error {
 	}
 	for len(packets) > 0 {
 		packet := packets[:min(size, len(packets))]
-		if _, err := s.Write(packet); err != nil {
+		if err := s.quick.write(packet); err != nil {
 			if err := fatal(err); err != nil {
 				return err
 			}
@@ -205,7 +211,7 @@ func segmentControl(size int) []byte {
 }
 
 func (s *clientSocket) receive(packet []byte) (int, error) {
-	n, err := s.Read(packet)
+	n, err := s.quick.read(packet)
 	if err != nil {
 		if gone := clientGone(err); gone != nil {
 			return 0, gone

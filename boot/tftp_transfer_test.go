@@ -119,7 +119,7 @@ func TestTransferTimeouts(t *testing.T) {
 	}{
 		"never answered": {terms{block: 512, window: 1}, 0, []time.Duration{time.Second, 3 * time.Second}, 5 * time.Second},
 		"measured": {terms{block: 512, window: 1}, 20,
-			[]time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 140 * time.Millisecond}, 20 * time.Second},
+			[]time.Duration{50 * time.Millisecond, 150 * time.Millisecond, 350 * time.Millisecond}, 20 * time.Second},
 		"the client's wish": {terms{block: 512, window: 1, timeout: 3 * time.Second}, 20, []time.Duration{3 * time.Second, 6 * time.Second}, 20 * time.Second},
 		"a long wish":       {terms{block: 512, window: 1, timeout: 10 * time.Second}, 20, []time.Duration{10 * time.Second, 20 * time.Second}, 30 * time.Second},
 	} {

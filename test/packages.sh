@@ -8,11 +8,11 @@ set -eu
 list='
 asciinema           cmd/provisioner
 atftp               boot
-busybox-static      test/e2e
+busybox-static      boot, test/e2e
 conman              test/bench
 cpio                test/e2e
-curl                cmd/provisioner, server
-dnsmasq-base        test/e2e
+curl                boot, cmd/provisioner, server
+dnsmasq-base        test/e2e, test/bench
 expect              cmd/provisioner
 freeipmi-tools      test/bench
 g++                 test/e2e
@@ -24,6 +24,8 @@ kea-admin           test/e2e
 kea-dev             test/e2e
 kea-dhcp4-server    test/e2e
 libboost-dev        test/e2e
+libpcre2-8-0        test/bench
+libwrap0            test/bench
 openipmi            ipmi, test/e2e, test/bench
 openssh-client      cmd/provisioner, server, test/e2e
 ovmf                test/e2e
@@ -32,6 +34,7 @@ tftp-hpa            boot
 tmux                test/e2e
 '
 kernel=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/kernel
+tftpd=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/tftpd
 exec </dev/null
 
 # The lines of the list whose package is not installed.
@@ -68,6 +71,25 @@ fetch_kernel() {
   [[ -d $kernel ]]
 }
 
+# TFTP servers that ours is measured against. Debian has only one of them installed, and starts it: they are unpacked, too.
+fetch_tftpd() {
+  [[ ! -d $tftpd ]] || return 0
+  local name work
+  echo "fetching tftpd-hpa and atftpd"
+  mkdir -p "${tftpd%/*}"
+  work=$(mktemp -d "$tftpd.XXXXXX")
+  mkdir "$work/tree"
+  for name in tftpd-hpa atftpd; do
+    (cd "$work" && apt-get -qq download -o APT::Sandbox::User=root "$name") &&
+      dpkg -x "$work/$name"_*.deb "$work/tree/$name" &&
+      dpkg-deb -W "$work/$name"_*.deb >>"$work/tree/versions"
+  done
+  [[ $(wc -l <"$work/tree/versions") != 2 ]] ||
+    mv -T "$work/tree" "$tftpd"
+  rm -rf "$work"
+  [[ -d $tftpd ]]
+}
+
 # Whether a network namespace with a tap device can be had, where test machines are plugged in.
 namespace() {
   local user=()
@@ -75,13 +97,15 @@ namespace() {
   PATH=$PATH:/sbin unshare --net "${user[@]}" ip tuntap add probe mode tap 2>/dev/null
 }
 
-[[ -z $(missing) && -d $kernel ]] || as_root apt-get -qq update || true
+[[ -z $(missing) && -d $kernel && -d $tftpd ]] || as_root apt-get -qq update || true
 install_missing || true
 fetch_kernel || true
+fetch_tftpd || true
 
 left_out=$(
   missing
   [[ -d $kernel ]] || echo "linux-image-cloud-amd64, unpacked in $kernel  test/e2e"
+  [[ -d $tftpd ]] || echo "tftpd-hpa and atftpd, unpacked in $tftpd  test/bench"
   namespace || echo "network namespaces with /dev/net/tun (root, or user namespaces)  test/e2e"
 )
 if [[ -n $left_out ]]; then

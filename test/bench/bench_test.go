@@ -23,11 +23,14 @@ func TestMain(m *testing.M) {
 // Every measure at a small scale, so that none is broken when it is needed.
 func TestMeasures(t *testing.T) {
 	for _, p := range []struct{ program, debianPackage string }{
-		{"ipmi_sim", "openipmi"}, {"ipmitool", "ipmitool"}, {"ipmipower", "freeipmi-tools"}, {"conmand", "conman"},
+		{"ipmi_sim", "openipmi"}, {"ipmitool", "ipmitool"}, {"ipmipower", "freeipmi-tools"}, {"conmand", "conman"}, {"dnsmasq", "dnsmasq-base"},
 	} {
 		if _, err := exec.LookPath(p.program); err != nil {
 			leaveOut(t, fmt.Sprintf("%s is missing: install the Debian package %s", p.program, p.debianPackage))
 		}
+	}
+	if _, err := os.Stat(tftpdFolder()); err != nil {
+		leaveOut(t, "TFTP servers are missing, test/packages.sh unpacks them: "+err.Error())
 	}
 	if err := privileged(); err != nil {
 		leaveOut(t, err.Error())

@@ -2,9 +2,10 @@
 // people use otherwise, and prints a table.
 //
 // The peers (ipmitool, FreeIPMI's ipmipower, conmand) are processes that talk
-// to the same simulated BMCs, in turns with ours. What is measured of ours, too,
-// is a process of its own: this program, started again in a role. It needs
-// Linux, and root for UDP port 623, which some peers insist on. A figure that
+// to the same simulated BMCs, in turns with ours, or (tftpd-hpa, atftpd, dnsmasq)
+// serve the same files to the same client. What is measured of ours, too, is a
+// process of its own: this program, started again in a role. It needs Linux, and
+// root for the UDP ports 623 and 69, which some peers insist on. A figure that
 // misses its target is no error.
 package main
 
@@ -56,6 +57,9 @@ var measures = []struct {
 	{"consoles", consoles},
 	{"power", powerStates},
 	{"dead", powerWithDead},
+	{"tftp", tftpThroughput},
+	{"tftploss", tftpLoss},
+	{"tftpboot", tftpBoots},
 }
 
 func measureNames() (names []string) {
@@ -179,9 +183,12 @@ BMCs, and all of them on the same cores. The comments in `+"`test/bench`"+` say 
 // peers are the Debian packages that ours is compared with, and their versions.
 func peers(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package} ${Version}, ",
-		"conman", "freeipmi-tools", "ipmitool", "openipmi").Output()
+		"conman", "dnsmasq-base", "freeipmi-tools", "ipmitool", "openipmi").Output()
 	if err != nil {
 		return "of unknown versions"
+	}
+	for line := range strings.Lines(tftpdVersions()) {
+		out = append(out, strings.ReplaceAll(strings.TrimSpace(line), "\t", " ")+", "...)
 	}
 	return strings.TrimSuffix(string(out), ", ")
 }

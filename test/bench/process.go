@@ -18,12 +18,12 @@ import (
 )
 
 // roleVariable has this program play a part of the benchmarks instead of
-// directing them: "bmcs", "lab" or "clients".
+// directing them: "bmcs", "lab", "clients" or "tftp".
 const roleVariable = "PROVISIONER_BENCH_ROLE"
 
 // roles are what this program can be, for figures that are of one side alone.
 func roles() map[string]any {
-	return map[string]any{"bmcs": &bmcs{}, "lab": &labProcess{}, "clients": &clients{}}
+	return map[string]any{"bmcs": &bmcs{}, "lab": &labProcess{}, "clients": &clients{}, "tftp": &tftpServer{}}
 }
 
 // play serves the methods of a role on standard input and output until the
@@ -178,6 +178,21 @@ func (p *process) memory() (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("smaps_rollup of %s has no Pss", p.name)
+}
+
+// peakMemory is the most that the process has had in memory, in bytes.
+func (p *process) peakMemory() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("%s has ended: %w%s", p.name, err, p.last())
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmHWM:" {
+			kib, err := strconv.ParseInt(f[1], 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("the status of %s has no VmHWM", p.name)
 }
 
 // pause lets d pass, or ctx end.
