@@ -49,13 +49,18 @@ func (s *Server) sftp(sess ssh.Session) {
 	}
 	if err == nil {
 		files := &sftpSession{ctx: ctx, lab: s.lab, actor: actor, notes: sess.Stderr(), uploads: make(map[imagePath]*sftpUpload)}
-		err = sftp.NewRequestServer(sess, sftp.Handlers{FileGet: files, FilePut: files, FileCmd: files, FileList: files}).Serve()
-		if err != nil { // the client has gone, or sent what is no sftp: there is nobody to tell
+		if err = files.serve(sess); err != nil { // the client has gone, or sent what is no sftp: there is nobody to tell
 			s.log.Debug("sftp session ended", "user", sess.User(), "error", err)
 			err = nil
 		}
 	}
 	s.exit(sess, nil, err)
+}
+
+// serve answers a client until it ends, with an error that says how.
+func (s *sftpSession) serve(client io.ReadWriteCloser) error {
+	handlers := sftp.Handlers{FileGet: s, FilePut: s, FileCmd: s, FileList: s}
+	return sftp.NewRequestServer(newInOrder(s.ctx, client), handlers).Serve()
 }
 
 // sftpError gives the protocol's code to a sentence.

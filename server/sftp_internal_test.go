@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/pkg/sftp"
-
 	"provisioner/lab"
 	"provisioner/store"
 )
@@ -35,6 +33,20 @@ type client struct{ io.Reader }
 
 func (client) Write(p []byte) (int, error) { return len(p), nil }
 func (client) Close() error                { return nil }
+
+func TestFramesAreFoundHoweverTheyAreCut(t *testing.T) {
+	stream := append(packet(3, 1, "name"), packet(11)...)
+	for size := 1; size <= len(stream); size++ {
+		var f sftpFrames
+		ended := 0
+		for rest := stream; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			ended += f.pass(rest[:min(size, len(rest))])
+		}
+		if ended != 2 || f.kind != sftpOpenDir || !f.between() {
+			t.Errorf("in pieces of %d bytes: %d packets, %+v", size, ended, f)
+		}
+	}
+}
 
 // FuzzSFTP feeds sessions. Whatever comes, none may end the process, nor leave
 // a file of an upload.
@@ -71,8 +83,7 @@ func FuzzSFTP(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		files := &sftpSession{ctx: t.Context(), lab: l, actor: lab.Local, notes: io.Discard, uploads: make(map[imagePath]*sftpUpload)}
-		handlers := sftp.Handlers{FileGet: files, FilePut: files, FileCmd: files, FileList: files}
-		if err := sftp.NewRequestServer(client{bytes.NewReader(sent)}, handlers).Serve(); err == nil {
+		if err := files.serve(client{bytes.NewReader(sent)}); err == nil {
 			t.Error("a session ended without an end")
 		}
 		left, err := filepath.Glob(filepath.Join(dir, "images", "uploads", "*"))
