@@ -18,9 +18,6 @@ const (
 	// as which it was seen. DHCP takes seconds.
 	clientTerm = 5 * time.Minute
 
-	// loaderIPXE is what [boot.DHCPClient] says of iPXE.
-	loaderIPXE = "iPXE"
-
 	// resolveTerm bounds how long a DHCP answer may wait for the DNS.
 	resolveTerm = 500 * time.Millisecond
 )
@@ -64,16 +61,17 @@ func (d dhcpAnswers) Answer(ctx context.Context, mac net.HardwareAddr) (boot.DHC
 		answer.IPv4, _ = netip.ParseAddr(m.ConfiguredIPv4) // not an address: none is reserved
 	}
 	client := l.clients.recall(mac.String(), l.now())
-	file, err := l.bootloaderFor(ctx, m, client)
-	if client.Loader == loaderIPXE && m.NetbootEnabled && (client.Arch == "" || client.Arch == m.Arch) {
-		file, err = l.scriptFor(mac), nil
-	}
-	if err != nil || file == "" {
-		return answer, wrapUnlessUnknown(err, mac)
-	}
-	answer.BootFile = file
-	if client.HTTP && client.Loader != loaderIPXE {
-		answer.BootFile, answer.HTTP = l.publicURL.JoinPath(file).String(), true
+	if m.NetbootEnabled && client.Loader == boot.LoaderIPXE && misfit(m, client) == "" {
+		answer.BootFile = l.scriptFor(mac)
+	} else {
+		file, err := l.bootloaderFor(ctx, m, client)
+		if err != nil || file == "" {
+			return answer, wrapUnlessUnknown(err, mac)
+		}
+		answer.BootFile = file
+		if client.HTTP {
+			answer.BootFile, answer.HTTP = l.publicURL.JoinPath(file).String(), true
+		}
 	}
 	answer.NextServer, err = l.tftpAddress(ctx)
 	return answer, wrapUnlessUnknown(err, mac)
@@ -112,9 +110,10 @@ func wrapUnlessUnknown(err error, mac net.HardwareAddr) error {
 }
 
 // misfit says, for people, why a client cannot run the bootloader of the
-// machine's own subarchitecture; empty where it can.
+// machine's own subarchitecture; empty where it can, or needs none.
 func misfit(m store.DHCPMachine, client boot.DHCPClient) string {
-	if client.Arch != "" && client.Arch != m.Arch || client.Firmware != "" && (client.Firmware == boot.UEFI) != m.EFIBoot {
+	needsOwn := client.Firmware != "" && client.Loader != boot.LoaderIPXE
+	if client.Arch != "" && client.Arch != m.Arch || needsOwn && (client.Firmware == boot.UEFI) != m.EFIBoot {
 		return "asks as " + client.String() + ", was added as " + m.Arch + "/" + m.Subarch
 	}
 	return ""
