@@ -9,6 +9,7 @@ import (
 // DHCPMachine is what a DHCP answer is made of: a machine, and the interface
 // that asks.
 type DHCPMachine struct {
+	MAC            string // of the interface, aa:bb:cc:dd:ee:ff
 	MachineID      int64
 	Name           string
 	Arch           string
@@ -21,23 +22,33 @@ type DHCPMachine struct {
 	LastSeenAt     time.Time
 }
 
+const selectDHCPMachine = `SELECT interfaces.mac, machines.id, machines.name, architectures.name, subarchitectures.name,
+	subarchitectures.efi_boot, machines.netboot_enabled, images.filename, interfaces.config_type_v4, interfaces.configured_ipv4,
+	interfaces.last_seen_at
+	FROM interfaces
+	JOIN machines ON machines.id = interfaces.machine_id
+	JOIN subarchitectures ON subarchitectures.id = machines.subarch_id
+	JOIN architectures ON architectures.id = subarchitectures.arch_id
+	LEFT JOIN images ON images.id = subarchitectures.bootloader_id `
+
+func scanDHCPMachine(r row) (m DHCPMachine, err error) {
+	var bootloader, address sql.NullString
+	err = r.Scan(&m.MAC, &m.MachineID, &m.Name, &m.Arch, &m.Subarch, &m.EFIBoot, &m.NetbootEnabled, &bootloader,
+		&m.ConfigType, &address, optionalTime{&m.LastSeenAt})
+	m.Bootloader, m.ConfiguredIPv4 = bootloader.String, address.String
+	return m, err
+}
+
 // DHCPMachine returns the machine with this address (aa:bb:cc:dd:ee:ff), by
 // one query: a boot waits for it.
 func (tx *Tx) DHCPMachine(ctx context.Context, mac string) (DHCPMachine, error) {
-	return one(ctx, tx, func(r row) (m DHCPMachine, err error) {
-		var bootloader, address sql.NullString
-		err = r.Scan(&m.MachineID, &m.Name, &m.Arch, &m.Subarch, &m.EFIBoot, &m.NetbootEnabled, &bootloader,
-			&m.ConfigType, &address, optionalTime{&m.LastSeenAt})
-		m.Bootloader, m.ConfiguredIPv4 = bootloader.String, address.String
-		return m, err
-	}, `SELECT machines.id, machines.name, architectures.name, subarchitectures.name, subarchitectures.efi_boot,
-		machines.netboot_enabled, images.filename, interfaces.config_type_v4, interfaces.configured_ipv4, interfaces.last_seen_at
-		FROM interfaces
-		JOIN machines ON machines.id = interfaces.machine_id
-		JOIN subarchitectures ON subarchitectures.id = machines.subarch_id
-		JOIN architectures ON architectures.id = subarchitectures.arch_id
-		LEFT JOIN images ON images.id = subarchitectures.bootloader_id
-		WHERE interfaces.mac = ?`, mac)
+	return one(ctx, tx, scanDHCPMachine, selectDHCPMachine+`WHERE interfaces.mac = ?`, mac)
+}
+
+// DHCPMachines returns one for each interface of each machine, in the order of
+// their addresses.
+func (tx *Tx) DHCPMachines(ctx context.Context) ([]DHCPMachine, error) {
+	return all(ctx, tx, scanDHCPMachine, selectDHCPMachine+`ORDER BY interfaces.mac`)
 }
 
 // ArchBootloader returns the bootloader of an architecture for machines that

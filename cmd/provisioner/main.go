@@ -32,6 +32,7 @@ type cli struct {
 	Bootloader bootloaderCommand `cmd:"" help:"Bootloaders of Debian's packages."`
 	Template   templateCommand   `cmd:"" help:"What bootloaders are told: templates of their configurations."`
 	Preseed    preseedCommand    `cmd:"" help:"Templates of the answers that installers are given."`
+	DHCPHook   dhcpHookCommand   `cmd:"" name:"dhcp-hook" help:"What a site's DHCP server runs."`
 	Version    versionCommand    `cmd:"" help:"Which release this is."`
 }
 

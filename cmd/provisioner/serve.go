@@ -43,6 +43,8 @@ type dhcpFlags struct {
 	HookSecretFile   string         `name:"dhcp-hook-secret-file" placeholder:"FILE" type:"path" help:"File that holds a secret, which callers of the DHCP hook then have to show (Authorization: Bearer SECRET)."`
 	ProxyDHCP        []string       `name:"proxy-dhcp" placeholder:"INTERFACE" help:"Network interfaces on which machines are told what to boot, beside a DHCP server that gives them addresses. Needs CAP_NET_BIND_SERVICE."`
 	ProxyDHCPRelayed bool           `name:"proxy-dhcp-relayed" help:"Answer what DHCP relays forward, too. The DHCP server must then be on another host."`
+	DnsmasqDir       string         `name:"dnsmasq-dir" placeholder:"DIR" type:"path" help:"Folder to which files for the site's dnsmasq are written (conf-file=DIR/provisioner.conf)."`
+	DnsmasqPIDFile   string         `name:"dnsmasq-pid-file" placeholder:"FILE" type:"path" help:"dnsmasq's PID file: it is told when its files have changed."`
 	MaxDiscovered    int            `name:"max-discovered" default:"1000" help:"How many addresses of no machine are remembered."`
 }
 
@@ -119,6 +121,11 @@ func serve(ctx context.Context, addrs listen, dhcp dhcpFlags, dataDir string, pr
 		return s.Serve(groupCtx)
 	})
 	group.Go(func() error { return l.Run(labCtx) })
+	if dhcp.DnsmasqDir != "" {
+		group.Go(func() error {
+			return l.KeepDnsmasq(groupCtx, lab.DnsmasqConfig{Dir: dhcp.DnsmasqDir, PIDFile: dhcp.DnsmasqPIDFile})
+		})
+	}
 	group.Go(func() error {
 		if prepare != nil {
 			if err := prepare(groupCtx, l, s); err != nil {

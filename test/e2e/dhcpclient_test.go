@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -135,10 +136,10 @@ func (c *dhcpClient) request(t *testing.T, offer *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 
 	return answer
 }
 
-// sentTo is what a machine was told to boot.
+// sentTo is what a machine was told to boot. dnsmasq ends the option with a NUL, as RFC 2132 §2 lets it.
 func sentTo(answer *dhcpv4.DHCPv4) (nextServer, file, option string) {
 	if address, ok := netip.AddrFromSlice(answer.ServerIPAddr.To4()); ok && !address.IsUnspecified() {
 		nextServer = address.String()
 	}
-	return nextServer, answer.BootFileName, string(answer.Options.Get(dhcpv4.OptionBootfileName))
+	return nextServer, answer.BootFileName, strings.TrimRight(string(answer.Options.Get(dhcpv4.OptionBootfileName)), "\x00")
 }
