@@ -30,7 +30,7 @@ type DnsmasqHost struct {
 // DnsmasqBoot is what a network card is to boot, asking as one kind of client.
 type DnsmasqBoot struct {
 	MAC    net.HardwareAddr // 6 bytes
-	Client DHCPClient       // one of [DHCPClients], or the zero value for those that say no architecture
+	Client DHCPClient       // one of [DHCPClients], the zero value for those that say no architecture, or {Loader: LoaderIPXE}
 	Answer DHCPAnswer       // with a boot file
 }
 
@@ -65,6 +65,7 @@ func DnsmasqConf(dir string) (string, error) {
 		fmt.Fprintf(&b, "dhcp-match=set:%s,option:client-arch,%d\ndhcp-match=set:%s,option:client-arch,%d\n",
 			dnsmasqTag(architectures[number]), number, dnsmasqArchTag, number)
 	}
+	fmt.Fprintf(&b, "dhcp-userclass=set:%s,%s\n", dnsmasqIPXETag, LoaderIPXE)
 	for position := range 6 {
 		pattern := strings.Split("*:*:*:*:*:*", ":")
 		for value := range 256 {
@@ -75,8 +76,21 @@ func DnsmasqConf(dir string) (string, error) {
 	return b.String(), nil
 }
 
-// dnsmasqArchTag is set for all clients that say a registered architecture.
-const dnsmasqArchTag = "provisioner-arch"
+const (
+	dnsmasqArchTag = "provisioner-arch" // of all clients that say a registered architecture
+	dnsmasqIPXETag = "provisioner-ipxe"
+)
+
+// dnsmasqClientTags are conditions of which one client fulfils those of one kind only.
+func dnsmasqClientTags(c DHCPClient) string {
+	switch {
+	case c.Loader == LoaderIPXE:
+		return "tag:" + dnsmasqIPXETag
+	case c == DHCPClient{}:
+		return "tag:!" + dnsmasqIPXETag + ",tag:!" + dnsmasqArchTag
+	}
+	return "tag:!" + dnsmasqIPXETag + ",tag:" + dnsmasqTag(c)
+}
 
 func dnsmasqTag(c DHCPClient) string {
 	tag := dnsmasqArchTag + "-" + c.Arch
@@ -126,11 +140,7 @@ func DnsmasqOptions(boots []DnsmasqBoot) (string, error) {
 				boot.Answer.BootFile, boot.Answer.NextServer))
 			continue
 		}
-		client := "!" + dnsmasqArchTag
-		if boot.Client != (DHCPClient{}) {
-			client = dnsmasqTag(boot.Client)
-		}
-		tags := "tag:" + client
+		tags := dnsmasqClientTags(boot.Client)
 		for position, value := range boot.MAC {
 			tags += ",tag:" + dnsmasqByteTag(position, value)
 		}

@@ -61,17 +61,9 @@ func (d dhcpAnswers) Answer(ctx context.Context, mac net.HardwareAddr) (boot.DHC
 		answer.IPv4, _ = netip.ParseAddr(m.ConfiguredIPv4) // not an address: none is reserved
 	}
 	client := l.clients.recall(mac.String(), l.now())
-	if m.NetbootEnabled && client.Loader == boot.LoaderIPXE && misfit(m, client) == "" {
-		answer.BootFile = l.scriptFor(mac)
-	} else {
-		file, err := l.bootloaderFor(ctx, m, client)
-		if err != nil || file == "" {
-			return answer, wrapUnlessUnknown(err, mac)
-		}
-		answer.BootFile = file
-		if client.HTTP {
-			answer.BootFile, answer.HTTP = l.publicURL.JoinPath(file).String(), true
-		}
+	answer.BootFile, answer.HTTP, err = l.bootFileFor(ctx, m, client)
+	if err != nil || answer.BootFile == "" {
+		return answer, wrapUnlessUnknown(err, mac)
 	}
 	answer.NextServer, err = l.tftpAddress(ctx)
 	return answer, wrapUnlessUnknown(err, mac)
@@ -117,6 +109,20 @@ func misfit(m store.DHCPMachine, client boot.DHCPClient) string {
 		return "asks as " + client.String() + ", was added as " + m.Arch + "/" + m.Subarch
 	}
 	return ""
+}
+
+// bootFileFor is what a machine that asks as this client is told to load, and
+// whether that is a URL for firmware; empty where it has to boot from disk.
+func (l *Lab) bootFileFor(ctx context.Context, m store.DHCPMachine, client boot.DHCPClient) (file string, http bool, err error) {
+	if m.NetbootEnabled && client.Loader == boot.LoaderIPXE && misfit(m, client) == "" {
+		mac, err := boot.ParseMAC(m.MAC)
+		return l.scriptFor(mac), false, err
+	}
+	file, err = l.bootloaderFor(ctx, m, client)
+	if err != nil || file == "" || !client.HTTP {
+		return file, false, err
+	}
+	return l.publicURL.JoinPath(file).String(), true, nil
 }
 
 // bootloaderFor is the one rule of who boots what: the path of the bootloader

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -93,7 +94,7 @@ func (l *Lab) writeDnsmasq(ctx context.Context, dir string) (changed bool, err e
 	return optionsChanged || hostsChanged, errors.Join(refused, err)
 }
 
-// dnsmasqHosts asks the one rule of who boots what ([Lab.bootloaderFor]) for
+// dnsmasqHosts asks the one rule of who boots what ([Lab.bootFileFor]) for
 // each kind of machine and each kind of client, since dnsmasq does not ask us.
 func (l *Lab) dnsmasqHosts(ctx context.Context) (hosts []boot.DnsmasqHost, boots []boot.DnsmasqBoot, err error) {
 	var machines []store.DHCPMachine
@@ -120,11 +121,16 @@ func (l *Lab) dnsmasqHosts(ctx context.Context) (hosts []boot.DnsmasqHost, boots
 		}
 		kind := [2]string{m.Arch, m.Subarch}
 		if _, known := byKind[kind]; !known {
-			if byKind[kind], err = l.dnsmasqBoots(ctx, m); err != nil {
+			firmwares := append(boot.DHCPClients(), boot.DHCPClient{})
+			if byKind[kind], err = l.dnsmasqBoots(ctx, m, firmwares...); err != nil {
 				return nil, nil, err
 			}
 		}
-		for _, b := range byKind[kind] {
+		script, err := l.dnsmasqBoots(ctx, m, boot.DHCPClient{Loader: boot.LoaderIPXE}) // each machine has its own
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, b := range slices.Concat(byKind[kind], script) {
 			b.MAC = mac
 			boots = append(boots, b)
 		}
@@ -132,25 +138,20 @@ func (l *Lab) dnsmasqHosts(ctx context.Context) (hosts []boot.DnsmasqHost, boots
 	return hosts, boots, nil
 }
 
-// dnsmasqBoots is what machines such as m boot, without their addresses.
-func (l *Lab) dnsmasqBoots(ctx context.Context, m store.DHCPMachine) (boots []boot.DnsmasqBoot, err error) {
+// dnsmasqBoots is what a machine boots as each of these clients, without its address.
+func (l *Lab) dnsmasqBoots(ctx context.Context, m store.DHCPMachine, clients ...boot.DHCPClient) (boots []boot.DnsmasqBoot, err error) {
 	next, err := l.tftpAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, client := range append(boot.DHCPClients(), boot.DHCPClient{}) {
-		file, err := l.bootloaderFor(ctx, m, client)
-		if err != nil {
+	for _, client := range clients {
+		answer := boot.DHCPAnswer{NextServer: next}
+		if answer.BootFile, answer.HTTP, err = l.bootFileFor(ctx, m, client); err != nil {
 			return nil, err
 		}
-		if file == "" {
-			continue
+		if answer.BootFile != "" {
+			boots = append(boots, boot.DnsmasqBoot{Client: client, Answer: answer})
 		}
-		answer := boot.DHCPAnswer{BootFile: file, NextServer: next, HTTP: client.HTTP}
-		if client.HTTP {
-			answer.BootFile = l.publicURL.JoinPath(file).String()
-		}
-		boots = append(boots, boot.DnsmasqBoot{Client: client, Answer: answer})
 	}
 	return boots, nil
 }

@@ -52,6 +52,7 @@ func TestDnsmasqIsToldWhatMachinesBoot(t *testing.T) {
 	holds("options", "tag:provisioner-arch-amd64-uefi"+web+"bootfile-name,\""+file, true)
 	holds("options", "tag:!provisioner-arch"+web+"server-ip-address,127.0.0.1\n", true)
 	holds("options", "tag:provisioner-arch-amd64-uefi-http"+web+"bootfile-name,\"http://127.0.0.1:8080/"+file, true)
+	holds("options", "tag:provisioner-ipxe"+web+"bootfile-name,\"http://127.0.0.1:8080/", true)
 	holds("options", "arm64", false)
 
 	config, err := f.fetch(webConfig)

@@ -48,6 +48,7 @@ func TestDnsmasqReadsWhatIsGenerated(t *testing.T) {
 	boots := []boot.DnsmasqBoot{
 		{MAC: mac(netbootMAC), Client: uefi, Answer: boot.DHCPAnswer{BootFile: "grub, the 2nd.efi", NextServer: next}},
 		{MAC: mac(netbootMAC), Answer: boot.DHCPAnswer{BootFile: "unsaid", NextServer: next}},
+		{MAC: mac(netbootMAC), Client: boot.DHCPClient{Loader: boot.LoaderIPXE}, Answer: boot.DHCPAnswer{BootFile: "script.ipxe", NextServer: next}},
 		{MAC: mac(netbootMAC), Client: boot.DHCPClient{Arch: "amd64", Firmware: boot.UEFI, HTTP: true},
 			Answer: boot.DHCPAnswer{BootFile: "http://10.77.0.8:8080/grub.efi", NextServer: next, HTTP: true}},
 	}
@@ -78,6 +79,9 @@ func TestDnsmasqReadsWhatIsGenerated(t *testing.T) {
 
 	lists := dhcpv4.WithRequestedOptions(dhcpv4.OptionBootfileName, dhcpv4.OptionClassIdentifier)
 	arch := func(a iana.Arch) dhcpv4.Modifier { return dhcpv4.WithOption(dhcpv4.OptClientArch(a)) }
+	userClass := func(class string) dhcpv4.Modifier {
+		return dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionUserClassInformation, []byte(class)))
+	}
 	for _, test := range []struct {
 		name, mac string
 		options   []dhcpv4.Modifier
@@ -86,6 +90,8 @@ func TestDnsmasqReadsWhatIsGenerated(t *testing.T) {
 	}{
 		{"UEFI", netbootMAC, []dhcpv4.Modifier{lists, arch(iana.EFI_X86_64)}, "10.77.0.8", "grub, the 2nd.efi"},
 		{"UEFI over HTTP", netbootMAC, []dhcpv4.Modifier{lists, arch(iana.EFI_X86_64_HTTP)}, "10.77.0.8", "http://10.77.0.8:8080/grub.efi"},
+		{"iPXE on UEFI", netbootMAC, []dhcpv4.Modifier{lists, arch(iana.EFI_X86_64), userClass("iPXE")}, "10.77.0.8", "script.ipxe"},
+		{"iPXE, as RFC 3004 writes it", netbootMAC, []dhcpv4.Modifier{lists, userClass("\x04iPXE")}, "10.77.0.8", "script.ipxe"},
 		{"nothing said", netbootMAC, []dhcpv4.Modifier{lists}, "10.77.0.8", "unsaid"},
 		{"arm64, which cannot run it", netbootMAC, []dhcpv4.Modifier{lists, arch(iana.EFI_ARM64)}, serverIP, ""},
 		{"netboot off", diskMAC, []dhcpv4.Modifier{lists, arch(iana.EFI_X86_64)}, serverIP, ""},
