@@ -239,19 +239,22 @@ func parseDHCP(packet []byte) (*dhcpv4.DHCPv4, SeenRequest, error) {
 }
 
 // asked reports whether a request is for us. At port 67 everybody's requests
-// arrive, and a REQUEST names the server whose offer it takes.
+// arrive. A REQUEST names the server whose offer it takes, but where there is a
+// DHCP server on this host that is our address, too: one that speaks of an
+// address to lease is for that server.
 func (c *proxyConn) asked(request *dhcpv4.DHCPv4) bool {
-	switch kind := request.MessageType(); c.port {
-	case portProxyDHCP:
+	kind := request.MessageType()
+	switch {
+	case c.port == portProxyDHCP:
 		return kind == dhcpv4.MessageTypeRequest || kind == dhcpv4.MessageTypeInform
-	default:
-		if kind != dhcpv4.MessageTypeRequest {
-			return kind == dhcpv4.MessageTypeDiscover
-		}
-		own, err := c.address()
-		server, ok := netip.AddrFromSlice(request.ServerIdentifier().To4())
-		return err == nil && ok && own == server
+	case kind != dhcpv4.MessageTypeRequest:
+		return kind == dhcpv4.MessageTypeDiscover
+	case request.RequestedIPAddress() != nil || !request.ClientIPAddr.IsUnspecified():
+		return false
 	}
+	own, err := c.address()
+	server, ok := netip.AddrFromSlice(request.ServerIdentifier().To4())
+	return err == nil && ok && own == server
 }
 
 // destination is where an answer goes: to the relay that has forwarded the
