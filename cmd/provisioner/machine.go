@@ -4,21 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"text/tabwriter"
+	"time"
 
+	"provisioner/boot"
 	"provisioner/lab"
 	"provisioner/store"
 )
 
 type machineCommand struct {
-	Add machineAddCommand `cmd:"" help:"Add a machine, or change the BMC of one."`
-	Set machineSetCommand `cmd:"" help:"Say when a machine's console is connected."`
+	Add        machineAddCommand        `cmd:"" help:"Add a machine, or change the BMC of one."`
+	Set        machineSetCommand        `cmd:"" help:"Say when a machine's console is connected."`
+	Discovered machineDiscoveredCommand `cmd:"" help:"Addresses that asked for a boot, and belong to no machine."`
 }
 
 type machineAddCommand struct {
 	data
 	Name            string   `arg:""`
-	Arch            string   `default:"amd64" help:"amd64 or arm64."`
+	Arch            string   `default:"amd64" help:"amd64, arm64, armhf or riscv64."`
 	Firmware        string   `default:"uefi" help:"uefi or bios."`
 	MAC             []string `name:"mac" help:"Address of a network interface; may be given several times."`
 	BMC             string   `name:"bmc" help:"Address of the BMC, host or host:port."`
@@ -69,4 +74,23 @@ func (c *machineSetCommand) Run(ctx context.Context) error {
 		mode = store.ConsoleDefault
 	}
 	return c.local(ctx, func(l *lab.Lab) error { return l.SetConsoleMode(ctx, lab.Local, c.Name, mode) })
+}
+
+type machineDiscoveredCommand struct{ data }
+
+func (c *machineDiscoveredCommand) Run(ctx context.Context) error {
+	return c.local(ctx, func(l *lab.Lab) error {
+		found, err := l.Discovered(ctx, lab.Local)
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(table, "MAC\tVENDOR\tHOST NAME\tASKS AS\tTIMES\tFIRST\tLAST")
+		for _, d := range found {
+			client := boot.SeenRequest{Arch: d.ClientArch}.Client().String()
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", d.MAC, d.Vendor, d.Hostname, client, d.TimesSeen,
+				d.FirstSeenAt.Local().Format(time.DateTime), d.LastSeenAt.Local().Format(time.DateTime))
+		}
+		return table.Flush()
+	})
 }
