@@ -42,13 +42,22 @@ type machine struct {
 
 func newMachine(t *testing.T, fw firmware, mac string) *machine {
 	t.Helper()
+	return newMachineWith(t, fw, "virtio-net-pci,romfile=", mac)
+}
+
+// bios is what QEMU starts with by itself.
+func bios(*testing.T, string) []string { return nil }
+
+// newMachineWith is newMachine with another network card, by QEMU's name; its option ROM is iPXE.
+func newMachineWith(t *testing.T, fw firmware, card, mac string) *machine {
+	t.Helper()
 	plug(t, "tap0")
 	m := &machine{dir: t.TempDir()}
 	m.serial = filepath.Join(m.dir, "serial.log")
 	m.argv = append([]string{
 		"qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "512", "-nodefaults", "-display", "none",
 		"-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no",
-		"-device", "virtio-net-pci,netdev=net,bootindex=1,romfile=,mac=" + mac,
+		"-device", card + ",netdev=net,bootindex=1,mac=" + mac,
 	}, fw(t, m.dir)...)
 	showOnFailure(t, m.serial)
 	return m

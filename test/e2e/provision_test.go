@@ -51,20 +51,7 @@ func TestProvision(t *testing.T) {
 	ada.sees(soon, "attic-1", "bare-1", "off")
 	ada.press(keyDown, keyTake)
 	ada.sees(soon, "Held by   you", mac)
-	ada.press(keyProvision)
-	for _, field := range []struct{ label, answer, shown string }{
-		{"› Kernel", "debian-kernel", "› debian-kernel"},
-		{"› Initrd", "debian-initrd", "› debian-initrd"},
-		{"› Options", "console=ttyS0", "console=ttyS0"},
-		{"› Preseed", "installer", "› installer"},
-	} {
-		ada.sees(soon, field.label)
-		ada.write(field.answer)
-		ada.sees(soon, field.shown)
-		ada.press(keyNext)
-	}
-	ada.sees(soon, "boot bare-1 from the network now")
-	ada.press(keyStart)
+	ada.provision()
 	startDHCP(t, server.awaitNetboot(t, mac))
 
 	ada.sees(booting, "initrd: phoned home", "initrd#")
@@ -95,6 +82,25 @@ func TestProvision(t *testing.T) {
 
 	server.stop(t)
 	ada.sees(soon, "the server is stopping")
+}
+
+// provision fills in the form of a machine's page, bare-1's.
+func (p *person) provision() {
+	p.t.Helper()
+	p.press(keyProvision)
+	for _, field := range []struct{ label, answer, shown string }{
+		{"› Kernel", "debian-kernel", "› debian-kernel"},
+		{"› Initrd", "debian-initrd", "› debian-initrd"},
+		{"› Options", "console=ttyS0", "console=ttyS0"},
+		{"› Preseed", "installer", "› installer"},
+	} {
+		p.sees(soon, field.label)
+		p.write(field.answer)
+		p.sees(soon, field.shown)
+		p.press(keyNext)
+	}
+	p.sees(soon, "boot bare-1 from the network now")
+	p.press(keyStart)
 }
 
 type listed struct {
