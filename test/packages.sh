@@ -16,12 +16,12 @@ dnsmasq-base        test/e2e, test/bench
 expect              cmd/provisioner
 freeipmi-tools      test/bench
 g++                 test/e2e
-grub-common         boot
+grub-common         boot, test/e2e
 grub-efi-amd64-bin  test/e2e
 iproute2            test/e2e
+ipmitool            ipmi, test/bench
 ipxe                test/e2e
 ipxe-qemu           test/e2e
-ipmitool            ipmi, test/bench
 kea-admin           test/e2e
 kea-dev             test/e2e
 kea-dhcp4-server    test/e2e
