@@ -26,9 +26,9 @@ test:  ## every test, race detector on; installs missing Debian packages first
 race:  ## the tests of our own code only, race detector on, nothing installed
 	go test -race $$(go list ./... | grep -v /test/)
 
-e2e:   ## the end-to-end test alone, with its log
+e2e:   ## the end-to-end tests alone, with their log: all firmwares, bootloaders and DHCP servers
 	test/packages.sh
-	go test -race -count=1 -v ./test/e2e/...
+	go test -race -count=1 -timeout 30m -tags matrix -v ./test/e2e/...
 
 lint: tools ## golangci-lint (gofmt and go vet are part of it), tidiness of go.mod
 	bin/tools/golangci-lint-$(LINTER) run
