@@ -3,11 +3,16 @@ package lab
 // The kinds of events, as they are kept and shown.
 const (
 	EventUserAdded        = "user added"
+	EventUserChanged      = "user changed"
+	EventUserRemoved      = "user removed"
 	EventKeyEnrolled      = "key enrolled"
+	EventKeyRemoved       = "key removed"
 	EventTokenCreated     = "token created"
+	EventTokenRevoked     = "token revoked"
 	EventLogin            = "login"
 	EventMachineAdded     = "machine added"
 	EventMachineChanged   = "machine changed"
+	EventMachineRemoved   = "machine removed"
 	EventImageAdded       = "image added"
 	EventImageChanged     = "image changed"
 	EventImageRemoved     = "image removed"
@@ -15,6 +20,9 @@ const (
 	EventBootloader       = "bootloader"    // hangs on a subarchitecture, with what lies beside it
 	EventTemplateSet      = "template set"
 	EventTemplateReset    = "template reset"
+	EventNetworkAdded     = "network added"
+	EventNetworkChanged   = "network changed"
+	EventNetworkRemoved   = "network removed"
 	EventPreseedAdded     = "preseed added"
 	EventReserved         = "reserved"
 	EventReleased         = "released"

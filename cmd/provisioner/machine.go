@@ -17,6 +17,7 @@ import (
 type machineCommand struct {
 	Add        machineAddCommand        `cmd:"" help:"Add a machine, or change the BMC of one."`
 	Set        machineSetCommand        `cmd:"" help:"Say when a machine's console is connected."`
+	Interface  machineInterfaceCommand  `cmd:"" help:"Say which address an interface of a machine has. Without flags: show what there is."`
 	Discovered machineDiscoveredCommand `cmd:"" help:"Addresses that asked for a boot, and belong to no machine."`
 }
 
@@ -74,6 +75,43 @@ func (c *machineSetCommand) Run(ctx context.Context) error {
 		mode = store.ConsoleDefault
 	}
 	return c.local(ctx, func(l *lab.Lab) error { return l.SetConsoleMode(ctx, lab.Local, c.Name, mode) })
+}
+
+type machineInterfaceCommand struct {
+	data
+	Name       string  `arg:"" help:"Name of the machine."`
+	MAC        string  `arg:"" optional:"" name:"mac" help:"Of the interface; may be left out where there is one."`
+	Network    *string `placeholder:"NAME" help:"Which network it is in. Empty: none."`
+	Type       *string `enum:"static,dynamic-reserved,dynamic" placeholder:"TYPE" help:"static: its operating system is configured with the address. dynamic-reserved: DHCP lends it this one. dynamic: DHCP lends it any."`
+	Address    *string `placeholder:"ADDRESS" help:"An address of the network, or auto: the first free one of the pool."`
+	Identifier *string `placeholder:"NAME" help:"What the operating system calls it, such as eth0."`
+}
+
+func (c *machineInterfaceCommand) Run(ctx context.Context) error {
+	change := lab.InterfaceChange{Identifier: c.Identifier, ConfigType: c.Type, IPv4: c.Address, Network: c.Network}
+	return c.local(ctx, func(l *lab.Lab) error {
+		if change != (lab.InterfaceChange{}) {
+			i, err := l.SetInterface(ctx, lab.Local, c.Name, c.MAC, change)
+			if err != nil {
+				return err
+			}
+			return printInterfaces([]store.Interface{i})
+		}
+		m, err := l.Machine(ctx, lab.Local, c.Name)
+		if err != nil {
+			return err
+		}
+		return printInterfaces(m.Interfaces)
+	})
+}
+
+func printInterfaces(interfaces []store.Interface) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "MAC\tNAME\tNETWORK\tTYPE\tADDRESS\tLEASE")
+	for _, i := range interfaces {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", i.MAC, i.Identifier, i.Network, i.ConfigType, i.ConfiguredIPv4, i.LeaseIPv4)
+	}
+	return table.Flush()
 }
 
 type machineDiscoveredCommand struct{ data }

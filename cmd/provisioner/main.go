@@ -26,6 +26,7 @@ type cli struct {
 	User       userCommand       `cmd:"" help:"Accounts."`
 	Token      tokenCommand      `cmd:"" help:"Tokens for automation."`
 	Machine    machineCommand    `cmd:"" help:"Machines."`
+	Network    networkCommand    `cmd:"" help:"Networks, their pools, and what DHCP tells of them."`
 	Site       siteCommand       `cmd:"" help:"What is decided for all machines."`
 	Pattern    patternCommand    `cmd:"" help:"What is looked for in the output of consoles."`
 	Image      imageCommand      `cmd:"" help:"Kernels, initrds and bootloaders."`
