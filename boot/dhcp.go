@@ -49,6 +49,7 @@ type DHCPAnswer struct {
 	HTTP       bool       // BootFile is a URL; the client believes it only beside option 60, HTTPClient
 	NextServer netip.Addr // an IPv4 address; needed where BootFile is set
 	IPv4       netip.Addr // the reserved address, invalid when there is none
+	Hostname   string     // option 12; empty: none
 }
 
 // LeaseRequest tells that a DHCP server acknowledged a lease.
@@ -67,6 +68,9 @@ type DHCPAnswers interface {
 	// hook does not say again what it is. It returns ErrUnknownMAC for a MAC
 	// that is no machine's.
 	Answer(ctx context.Context, mac net.HardwareAddr) (DHCPAnswer, error)
+	// Subnet returns ErrUnknownMAC likewise, and for a machine's interface that
+	// is in no network.
+	Subnet(ctx context.Context, request SubnetRequest) (SubnetAnswer, error)
 	// Lease returns ErrUnknownMAC likewise.
 	Lease(ctx context.Context, request LeaseRequest) error
 }
@@ -76,6 +80,7 @@ type DHCPAnswers interface {
 //
 //	POST /ipv4/seen      200 known, 202 unknown
 //	GET  /ipv4?hwaddr=   200, 404 unknown
+//	POST /ipv4/subnet    200, 404 unknown or in no network
 //	POST /ipv4/lease     201, 404 unknown
 //
 // relative to where it is mounted (http.StripPrefix). A body that is not as it
@@ -86,6 +91,7 @@ func DHCPHandler(answers DHCPAnswers, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /ipv4/seen", h.seen)
 	mux.HandleFunc("GET /ipv4", h.answer)
+	mux.HandleFunc("POST /ipv4/subnet", h.subnet)
 	mux.HandleFunc("POST /ipv4/lease", h.lease)
 	return mux
 }
@@ -128,6 +134,10 @@ func (h *dhcpHandler) answer(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, fmt.Errorf("DHCP answer for %s: %w", mac, err))
 		return
 	}
+	h.write(w, r, body)
+}
+
+func (h *dhcpHandler) write(w http.ResponseWriter, r *http.Request, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	if _, err := w.Write(body); err != nil {
 		h.logger.DebugContext(r.Context(), "DHCP server left before its answer", "error", err)
@@ -284,6 +294,9 @@ func encodeAnswer(answer DHCPAnswer) ([]byte, error) {
 			body.Options = append(body.Options, option{optionVendorClass, vendorHTTP})
 		}
 		body.NextServer = answer.NextServer.String()
+	}
+	if answer.Hostname != "" {
+		body.Options = append(body.Options, option{optionHostname, answer.Hostname})
 	}
 	if answer.IPv4.IsValid() {
 		if !answer.IPv4.Is4() {

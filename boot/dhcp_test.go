@@ -18,6 +18,7 @@ import (
 // fakeAnswers knows one machine and writes down what it is asked.
 type fakeAnswers struct {
 	answer DHCPAnswer
+	subnet SubnetAnswer
 	err    error
 	asked  string
 }
@@ -40,6 +41,14 @@ func (f *fakeAnswers) Answer(_ context.Context, mac net.HardwareAddr) (DHCPAnswe
 	return f.answer, f.err
 }
 
+func (f *fakeAnswers) Subnet(_ context.Context, r SubnetRequest) (SubnetAnswer, error) {
+	f.asked = fmt.Sprintf("subnet %s %v", r.MAC, r.Subnets)
+	if r.MAC.String() != knownMAC {
+		return SubnetAnswer{}, ErrUnknownMAC
+	}
+	return f.subnet, f.err
+}
+
 func (f *fakeAnswers) Lease(_ context.Context, r LeaseRequest) error {
 	f.asked = fmt.Sprintf("lease %s %s %s", r.MAC, r.IPv4, r.Duration)
 	if r.MAC.String() != knownMAC {
@@ -52,6 +61,10 @@ func TestDHCPHook(t *testing.T) {
 	netboot := DHCPAnswer{BootFile: "grubnetx64.efi", NextServer: netip.MustParseAddr("10.0.2.2")}
 	reserved := DHCPAnswer{IPv4: netip.MustParseAddr("10.0.2.7")}
 	url := DHCPAnswer{BootFile: "http://10.0.2.2/a", HTTP: true, NextServer: netip.MustParseAddr("10.0.2.2")}
+	named := DHCPAnswer{BootFile: "a", NextServer: netip.MustParseAddr("10.0.2.2"), Hostname: "web-1"}
+	const subnets = `{"mac":"525400000001","subnets":[{"subnetId":1,"prefix":"10.0.2.0","prefixLen":24,"pools":[
+		{"poolId":1,"firstIP":"10.0.2.8","lastIP":"10.0.2.15","capacity":8},{"poolId":2,"firstIP":"10.0.2.64","lastIP":"10.0.2.65","capacity":2}]},
+		{"subnetId":2,"prefix":"10.0.3.0","prefixLen":25}]}`
 	both := DHCPAnswer{BootFile: "a", NextServer: netip.MustParseAddr("10.0.2.2"), IPv4: netip.MustParseAddr("10.0.2.7")}
 	type test struct {
 		method, path, body string
@@ -112,6 +125,7 @@ func TestDHCPHook(t *testing.T) {
 		"answer HTTP boot":   {method: "GET", path: "/ipv4?hwaddr=52:54:00:00:00:01", answers: fakeAnswers{answer: url}, status: 200, want: `{"options":[{"option":67,"value":"http://10.0.2.2/a"},{"option":60,"value":"HTTPClient"}],"next-server":"10.0.2.2"}`},
 		"answer reserved":    {method: "GET", path: "/ipv4?hwaddr=525400000001", answers: fakeAnswers{answer: reserved}, status: 200, want: `{"options":[],"ipv4":"10.0.2.7"}`},
 		"answer both":        {method: "GET", path: "/ipv4?hwaddr=525400000001", answers: fakeAnswers{answer: both}, status: 200, want: `{"options":[{"option":67,"value":"a"}],"next-server":"10.0.2.2","ipv4":"10.0.2.7"}`},
+		"answer named":       {method: "GET", path: "/ipv4?hwaddr=525400000001", answers: fakeAnswers{answer: named}, status: 200, want: `{"options":[{"option":67,"value":"a"},{"option":12,"value":"web-1"}],"next-server":"10.0.2.2"}`},
 		"answer unknown":     {method: "GET", path: "/ipv4?hwaddr=525400000002", status: 404},
 		"answer without MAC": {method: "GET", path: "/ipv4", status: 400},
 		"answer bad MAC":     {method: "GET", path: "/ipv4?hwaddr=00:00:00:00:00:00", status: 400},
@@ -120,16 +134,30 @@ func TestDHCPHook(t *testing.T) {
 		"answer IPv6 server": {method: "GET", path: "/ipv4?hwaddr=525400000001", answers: fakeAnswers{answer: DHCPAnswer{BootFile: "a", NextServer: netip.MustParseAddr("fd00::1")}}, status: 500},
 		"answer IPv6":        {method: "GET", path: "/ipv4?hwaddr=525400000001", answers: fakeAnswers{answer: DHCPAnswer{IPv4: netip.MustParseAddr("fd00::1")}}, status: 500},
 
-		"lease":              {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7","duration":3600}`, status: 201, asked: "lease 52:54:00:00:00:01 10.0.2.7 1h0m0s"},
-		"lease for ever":     {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7","duration":4294967295}`, status: 201, asked: "lease 52:54:00:00:00:01 10.0.2.7 " + (4294967295 * time.Second).String()},
-		"lease unknown":      {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:02","ipv4":"10.0.2.7","duration":1}`, status: 404},
-		"lease bad address":  {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2"}`, status: 400},
-		"lease no address":   {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01"}`, status: 400},
-		"lease IPv6":         {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"fd00::1"}`, status: 400},
-		"lease negative":     {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7","duration":-1}`, status: 400},
-		"lease fails":        {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7"}`, answers: fakeAnswers{err: errors.New("x")}, status: 500},
-		"subnet is not here": {method: "POST", path: "/ipv4/subnet", body: `{}`, status: 404},
-		"wrong method":       {method: "GET", path: "/ipv4/seen", status: 405},
+		"lease":             {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7","duration":3600}`, status: 201, asked: "lease 52:54:00:00:00:01 10.0.2.7 1h0m0s"},
+		"lease for ever":    {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7","duration":4294967295}`, status: 201, asked: "lease 52:54:00:00:00:01 10.0.2.7 " + (4294967295 * time.Second).String()},
+		"lease unknown":     {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:02","ipv4":"10.0.2.7","duration":1}`, status: 404},
+		"lease bad address": {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2"}`, status: 400},
+		"lease no address":  {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01"}`, status: 400},
+		"lease IPv6":        {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"fd00::1"}`, status: 400},
+		"lease negative":    {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7","duration":-1}`, status: 400},
+		"lease fails":       {method: "POST", path: "/ipv4/lease", body: `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7"}`, answers: fakeAnswers{err: errors.New("x")}, status: 500},
+
+		"subnet":                 {method: "POST", path: "/ipv4/subnet", body: subnets, answers: fakeAnswers{subnet: SubnetAnswer{ID: 2, Found: true}}, status: 200, want: `{"subnetId":2}`, asked: "subnet 52:54:00:00:00:01 [{1 10.0.2.0/24 [10.0.2.8 10.0.2.64]} {2 10.0.3.0/25 []}]"},
+		"subnet 0":               {method: "POST", path: "/ipv4/subnet", body: subnets, answers: fakeAnswers{subnet: SubnetAnswer{Found: true}}, status: 200, want: `{"subnetId":0}`},
+		"subnet of any kind":     {method: "POST", path: "/ipv4/subnet", body: subnets, answers: fakeAnswers{subnet: SubnetAnswer{Any: true}}, status: 200, want: `{"subnetId":null}`},
+		"subnet that matches":    {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000001"}`, status: 200, want: `{}`},
+		"subnet unknown":         {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000002","subnets":[]}`, status: 404},
+		"subnet fails":           {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000001"}`, answers: fakeAnswers{err: errors.New("x")}, status: 500},
+		"subnet without MAC":     {method: "POST", path: "/ipv4/subnet", body: `{"subnets":[]}`, status: 400},
+		"subnet without prefix":  {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000001","subnets":[{"subnetId":1,"prefixLen":24}]}`, status: 400},
+		"subnet of IPv6":         {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000001","subnets":[{"subnetId":1,"prefix":"fd00::","prefixLen":24}]}`, status: 400},
+		"subnet too long":        {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000001","subnets":[{"subnetId":1,"prefix":"10.0.0.0","prefixLen":33}]}`, status: 400},
+		"subnet of a bad pool":   {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000001","subnets":[{"subnetId":1,"prefix":"10.0.0.0","prefixLen":24,"pools":[{"poolId":1}]}]}`, status: 400},
+		"subnet of a bad number": {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000001","subnets":[{"subnetId":-1,"prefix":"10.0.0.0","prefixLen":24}]}`, status: 400},
+		"subnets without end":    {method: "POST", path: "/ipv4/subnet", body: `{"mac":"525400000001","subnets":[` + strings.Repeat(`{"prefix":"10.0.0.0"},`, 1000) + `{"prefix":"10.0.0.0"}]}`, status: 400},
+
+		"wrong method": {method: "GET", path: "/ipv4/seen", status: 405},
 	} {
 		t.Run(name, func(t *testing.T) {
 			handler := DHCPHandler(&test.answers, slog.New(slog.DiscardHandler))
@@ -155,10 +183,11 @@ func TestDHCPHook(t *testing.T) {
 func FuzzDHCPHook(f *testing.F) {
 	f.Add("/ipv4/seen", `{"discover":true,"mac":"52:54:00:00:00:01","options":[{"option":12,"value":"web-1"},{"option":93,"value":11}]}`)
 	f.Add("/ipv4/lease", `{"mac":"52:54:00:00:00:01","ipv4":"10.0.2.7","duration":3600}`)
+	f.Add("/ipv4/subnet", `{"mac":"525400000001","subnets":[{"subnetId":1,"prefix":"10.0.2.0","prefixLen":24,"pools":[{"poolId":1,"firstIP":"10.0.2.8"}]}]}`)
 	f.Add("/ipv4/lease", `{"mac":"52:54:00:00:00:01","ipv4":"::1%eth0","duration":1e3}`)
 	handler := DHCPHandler(&fakeAnswers{}, slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, path, body string) {
-		if path != "/ipv4/seen" {
+		if path != "/ipv4/seen" && path != "/ipv4/subnet" {
 			path = "/ipv4/lease"
 		}
 		recorder := httptest.NewRecorder()

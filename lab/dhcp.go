@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,9 +58,7 @@ func (d dhcpAnswers) Answer(ctx context.Context, mac net.HardwareAddr) (boot.DHC
 	if err != nil {
 		return answer, wrapUnlessUnknown(err, mac)
 	}
-	if m.ConfigType == "dynamic-reserved" {
-		answer.IPv4, _ = netip.ParseAddr(m.ConfiguredIPv4) // not an address: none is reserved
-	}
+	answer.IPv4, answer.Hostname = reservedFor(m), hostname(m.Name)
 	client := l.clients.recall(mac.String(), l.now())
 	answer.BootFile, answer.HTTP, err = l.bootFileFor(ctx, m, client)
 	if err != nil || answer.BootFile == "" {
@@ -67,6 +66,43 @@ func (d dhcpAnswers) Answer(ctx context.Context, mac net.HardwareAddr) (boot.DHC
 	}
 	answer.NextServer, err = l.tftpAddress(ctx)
 	return answer, wrapUnlessUnknown(err, mac)
+}
+
+// reservedFor is the address that DHCP lends to an interface and nobody else;
+// not valid where there is none.
+func reservedFor(m store.DHCPMachine) netip.Addr {
+	if m.ConfigType != ConfigReserved {
+		return netip.Addr{}
+	}
+	address, _ := netip.ParseAddr(m.ConfiguredIPv4) // not an address: none is reserved
+	return address
+}
+
+// Subnet says which of a DHCP server's subnets a machine's reserved address is
+// lent from: one that lies in the machine's network and has a pool that begins
+// in the network's range of reserved addresses.
+func (d dhcpAnswers) Subnet(ctx context.Context, request boot.SubnetRequest) (answer boot.SubnetAnswer, err error) {
+	m, err := d.machine(ctx, request.MAC)
+	if err != nil {
+		return answer, wrapUnlessUnknown(err, request.MAC)
+	}
+	network, err := netip.ParsePrefix(m.Subnet)
+	if err != nil {
+		return answer, boot.ErrUnknownMAC // which is in no network
+	}
+	if !reservedFor(m).IsValid() {
+		return boot.SubnetAnswer{Any: true}, nil
+	}
+	pool, err := parsePool(m.ReservedPool)
+	if err != nil {
+		return answer, wrap(err, "choose a subnet for %s", request.MAC)
+	}
+	for _, s := range request.Subnets {
+		if s.Prefix.Overlaps(network) && slices.ContainsFunc(s.First, pool.contains) {
+			return boot.SubnetAnswer{ID: s.ID, Found: true}, nil
+		}
+	}
+	return answer, nil
 }
 
 // Lease notes which address a machine was lent.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,11 +110,7 @@ func (l *Lab) dnsmasqHosts(ctx context.Context) (hosts []boot.DnsmasqHost, boots
 		if err != nil {
 			return nil, nil, err
 		}
-		host := boot.DnsmasqHost{MAC: mac, Name: m.Name}
-		if m.ConfigType == "dynamic-reserved" {
-			host.IPv4, _ = netip.ParseAddr(m.ConfiguredIPv4) // not an address: none is reserved
-		}
-		hosts = append(hosts, host)
+		hosts = append(hosts, boot.DnsmasqHost{MAC: mac, Name: m.Name, IPv4: reservedFor(m)})
 		if !m.NetbootEnabled {
 			continue
 		}

@@ -46,6 +46,11 @@ func TestDnsmasqIsToldWhatMachinesBoot(t *testing.T) {
 		",tag:provisioner-mac4-00,tag:provisioner-mac5-01,option:"
 	holds("options", web, false)
 
+	f.inNetwork()
+	_, err := f.setInterface(f.admin, "web-01", lab.ConfigReserved, lab.AutoIPv4)
+	f.must(err)
+	holds("hosts", "52:54:00:00:00:01,10.0.0.64,web-01\n", true)
+
 	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
 	f.provision()
 	const file = "bootloaders/amd64/uefi/grubx64.efi\"\n"

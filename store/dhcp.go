@@ -20,21 +20,25 @@ type DHCPMachine struct {
 	ConfigType     string // of the interface: static, dynamic-reserved or dynamic
 	ConfiguredIPv4 string // empty: none
 	LastSeenAt     time.Time
+	NetworkID      int64  // of the interface; 0: it is in none
+	Subnet         string // of the network, as 10.0.0.0/16; empty: none
+	ReservedPool   string // likewise
 }
 
 const selectDHCPMachine = `SELECT interfaces.mac, machines.id, machines.name, architectures.name, subarchitectures.name,
 	subarchitectures.efi_boot, machines.netboot_enabled, images.filename, interfaces.config_type_v4, interfaces.configured_ipv4,
-	interfaces.last_seen_at
+	interfaces.last_seen_at, COALESCE(interfaces.network_id, 0), COALESCE(networks.subnet_v4, ''), COALESCE(networks.reserved_pool, '')
 	FROM interfaces
 	JOIN machines ON machines.id = interfaces.machine_id
 	JOIN subarchitectures ON subarchitectures.id = machines.subarch_id
 	JOIN architectures ON architectures.id = subarchitectures.arch_id
-	LEFT JOIN images ON images.id = subarchitectures.bootloader_id `
+	LEFT JOIN images ON images.id = subarchitectures.bootloader_id
+	LEFT JOIN networks ON networks.id = interfaces.network_id `
 
 func scanDHCPMachine(r row) (m DHCPMachine, err error) {
 	var bootloader, address sql.NullString
 	err = r.Scan(&m.MAC, &m.MachineID, &m.Name, &m.Arch, &m.Subarch, &m.EFIBoot, &m.NetbootEnabled, &bootloader,
-		&m.ConfigType, &address, optionalTime{&m.LastSeenAt})
+		&m.ConfigType, &address, optionalTime{&m.LastSeenAt}, &m.NetworkID, &m.Subnet, &m.ReservedPool)
 	m.Bootloader, m.ConfiguredIPv4 = bootloader.String, address.String
 	return m, err
 }

@@ -121,7 +121,7 @@ func (k *knownMachines) Answer(_ context.Context, mac net.HardwareAddr) (boot.DH
 	case netbootMAC:
 		return boot.DHCPAnswer{
 			BootFile: "bootloaders/amd64/uefi/grubx64.efi", NextServer: netip.MustParseAddr("10.77.0.8"),
-			IPv4: netip.MustParseAddr("10.77.0.55"),
+			IPv4: netip.MustParseAddr("10.77.0.55"), Hostname: "web-1",
 		}, nil
 	case crowdedMAC:
 		return boot.DHCPAnswer{IPv4: netip.MustParseAddr("10.77.0.20")}, nil
@@ -129,6 +129,10 @@ func (k *knownMachines) Answer(_ context.Context, mac net.HardwareAddr) (boot.DH
 		return boot.DHCPAnswer{}, nil
 	}
 	return boot.DHCPAnswer{}, boot.ErrUnknownMAC
+}
+
+func (k *knownMachines) Subnet(context.Context, boot.SubnetRequest) (boot.SubnetAnswer, error) {
+	return boot.SubnetAnswer{Any: true}, nil
 }
 
 func (k *knownMachines) Lease(_ context.Context, r boot.LeaseRequest) error {
@@ -174,6 +178,9 @@ func TestKeaSendsMachinesWhereTheHookSays(t *testing.T) {
 		}
 		if answer.YourIPAddr.String() != "10.77.0.55" {
 			t.Errorf("%s: address %s, want the reserved one", answer.MessageType(), answer.YourIPAddr)
+		}
+		if answer.HostName() != "web-1" {
+			t.Errorf("%s: host name %q", answer.MessageType(), answer.HostName())
 		}
 	}
 	eventually(t, soon, "the lease is told", func() bool { return machines.leased(netbootMAC, "10.77.0.55") })
