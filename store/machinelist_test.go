@@ -166,11 +166,19 @@ func (p *population) matching(q query.Query) (found []string) {
 
 // randomQuery is made of every field, operator and kind of value.
 func randomQuery(r *rand.Rand, depth int) string {
+	if depth > 0 && r.IntN(8) == 0 { // names are looked up together
+		list := "(or"
+		for range 4 {
+			list += fmt.Sprintf(" (= %s %q)", []string{"name", "holder", "arch", "kernel"}[r.IntN(4)],
+				[]string{"rack07-00007", "Rack01-00041", "EVE", "arm64", "vmlinuz", ""}[r.IntN(6)])
+		}
+		return list + ")"
+	}
 	if depth > 0 && r.IntN(3) > 0 {
 		operator := []string{"and", "or", "not"}[r.IntN(3)]
 		n := 1
 		if operator != "not" {
-			n = r.IntN(4)
+			n = r.IntN(5)
 		}
 		parts := []string{operator}
 		for range n {

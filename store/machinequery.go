@@ -26,7 +26,7 @@ func (c *condition) node(n query.Node) (string, error) {
 	case query.All:
 		return c.list(n, "TRUE", " AND ")
 	case query.Any:
-		return c.list(n, "FALSE", " OR ")
+		return c.list(merged(n), "FALSE", " OR ")
 	case query.Not:
 		sql, err := c.node(n.Node)
 		return "NOT " + sql, err
@@ -37,6 +37,8 @@ func (c *condition) node(n query.Node) (string, error) {
 		n.Op = query.Equal
 		sql, err := c.compare(n)
 		return "NOT " + sql, err
+	case oneOf:
+		return c.compare(n.Compare, n.others...)
 	}
 	return "", fmt.Errorf("query: the store does not know %T", n)
 }
@@ -53,6 +55,39 @@ func (c *condition) list(nodes []query.Node, none, between string) (string, erro
 		}
 	}
 	return "(" + strings.Join(parts, between) + ")", nil
+}
+
+// oneOf is several comparisons by = of one field, at least one of which is true.
+type oneOf struct {
+	query.Compare
+	others []any // values besides the one that is compared
+}
+
+// merged puts the comparisons by = of each field together, so that a list of
+// names is looked up and not gone through for each machine.
+func merged(nodes query.Any) []query.Node {
+	var result []query.Node
+	at := make(map[string]int) // by field, where its comparisons are
+	for _, n := range nodes {
+		compare, ok := n.(query.Compare)
+		if !ok || compare.Op != query.Equal || compare.Field.Type != query.Text || compare.IsNone() || compare.Field.Name == "power" {
+			result = append(result, n)
+			continue
+		}
+		i, ok := at[compare.Field.Name]
+		if !ok {
+			at[compare.Field.Name] = len(result)
+			result = append(result, compare)
+			continue
+		}
+		switch first := result[i].(type) {
+		case query.Compare:
+			result[i] = oneOf{first, []any{compare.Value}}
+		case oneOf:
+			result[i] = oneOf{first.Compare, append(first.others, compare.Value)}
+		}
+	}
+	return result
 }
 
 var (
@@ -89,12 +124,14 @@ var (
 	}
 )
 
-func (c *condition) compare(n query.Compare) (string, error) {
+// compare returns the SQL of a comparison; with others, of one by = with any of
+// several values, none of which is "".
+func (c *condition) compare(n query.Compare, others ...any) (string, error) {
 	if column, ok := columns[n.Field.Name]; ok {
-		return c.value(n, column), nil
+		return c.value(n, column, others...), nil
 	}
 	if r, ok := references[n.Field.Name]; ok {
-		sql := "ifnull(" + r.column + " IN (" + r.rows + " WHERE " + c.value(n, r.value) + "), FALSE)"
+		sql := "ifnull(" + r.column + " IN (" + r.rows + " WHERE " + c.value(n, r.value, others...) + "), FALSE)"
 		if n.Holds("") {
 			sql = "(" + sql + " OR " + r.column + " IS NULL)"
 		}
@@ -104,7 +141,7 @@ func (c *condition) compare(n query.Compare) (string, error) {
 		if n.IsNone() {
 			return "machines.id NOT IN (" + b.rows + ")", nil
 		}
-		sql := "machines.id IN (" + b.rows + " AND " + c.value(n, b.value) + ")"
+		sql := "machines.id IN (" + b.rows + " AND " + c.value(n, b.value, others...) + ")"
 		if !n.Field.Many && n.Holds("") {
 			sql = "(" + sql + " OR machines.id NOT IN (" + b.rows + "))"
 		}
@@ -115,6 +152,9 @@ func (c *condition) compare(n query.Compare) (string, error) {
 			return "machines.id IN (" + rows + " GROUP BY machine_id HAVING " + c.value(n, "count(*)") + ")", nil
 		}
 		// Those without rows are in no group: it is asked who does not answer.
+		if n.Op == query.Equal { // 0: nobody in a group answers
+			return "machines.id NOT IN (" + rows + ")", nil
+		}
 		return "machines.id NOT IN (" + rows + " GROUP BY machine_id HAVING NOT " + c.value(n, "count(*)") + ")", nil
 	}
 	if n.Field.Name == "power" {
@@ -154,7 +194,7 @@ func (c *condition) power(n query.Compare) (string, error) {
 }
 
 // value compares an expression of SQL that is not null.
-func (c *condition) value(n query.Compare, sql string) string {
+func (c *condition) value(n query.Compare, sql string, others ...any) string {
 	value := n.Value
 	if n.Field.Type == query.Text {
 		text, _ := n.Value.(string) // nil is ""
@@ -164,6 +204,9 @@ func (c *condition) value(n query.Compare, sql string) string {
 		}
 		value, sql = text, sql+" COLLATE NOCASE"
 	}
-	c.args = append(c.args, value)
+	c.args = append(append(c.args, value), others...)
+	if len(others) > 0 {
+		return sql + " IN (?" + strings.Repeat(", ?", len(others)) + ")"
+	}
 	return sql + " " + string(n.Op) + " ?"
 }
