@@ -87,9 +87,9 @@ func (l *Lab) Claim(ctx context.Context, code string, key PublicKey, remote stri
 		if err != nil {
 			return err
 		}
-		if actor.User.Role != store.RoleAdmin {
-			actor.User.Role = store.RoleAdmin
-			if err := tx.SetUserRole(ctx, actor.User.ID, store.RoleAdmin); err != nil {
+		if actor.User.Role != store.RoleAdmin || actor.User.Disabled {
+			actor.User.Role, actor.User.Disabled = store.RoleAdmin, false
+			if err := tx.UpdateUser(ctx, actor.User); err != nil {
 				return err
 			}
 		}

@@ -154,7 +154,7 @@ func (s *Seat) SendBreak(ctx context.Context) error {
 
 // closeConsoles ends the view of those who hold the machine no more.
 func (l *Lab) closeConsoles(ctx context.Context, machine string) error {
-	m, err := l.machine(ctx, machine)
+	m, err := l.machine(ctx, clockActor, machine)
 	if err != nil {
 		return err
 	}
@@ -175,8 +175,8 @@ func (l *Lab) closeConsoles(ctx context.Context, machine string) error {
 
 // ConsoleGuests returns who is at the console of a machine. Whoever may log in
 // may see it.
-func (l *Lab) ConsoleGuests(ctx context.Context, _ Actor, name string) ([]console.Guest, error) {
-	m, err := l.machine(ctx, name)
+func (l *Lab) ConsoleGuests(ctx context.Context, actor Actor, name string) ([]console.Guest, error) {
+	m, err := l.machine(ctx, actor, name)
 	if err != nil {
 		return nil, err
 	}

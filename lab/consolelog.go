@@ -59,7 +59,7 @@ func (c *ConsoleLog) Refresh(ctx context.Context) (*ConsoleLog, error) {
 // open finds out what the actor may read, and takes it. A reservation that
 // ends behind this one's back does no harm: nothing is added any more.
 func (c *ConsoleLog) open(ctx context.Context) (store.Machine, error) {
-	m, err := c.lab.machine(ctx, c.Machine)
+	m, err := c.lab.machine(ctx, c.actor, c.Machine)
 	if err != nil {
 		return m, err
 	}

@@ -69,11 +69,13 @@ func (l *Lab) publishAfter(ctx context.Context, last int64) (int64, error) {
 // from. Of many events of one kind, it may see only the last state.
 func (l *Lab) react(ctx context.Context, events []store.Event) {
 	var err error
-	attach, patterns := false, false
+	attach, patterns, accounts := false, false, false
 	for _, e := range events {
 		switch e.Kind {
-		case EventMachineAdded, EventMachineChanged, EventSiteChanged:
+		case EventMachineAdded, EventMachineChanged, EventMachineRemoved, EventSiteChanged:
 			attach = true
+		case EventUserChanged, EventUserRemoved, EventKeyRemoved, EventTokenRevoked:
+			accounts = true
 		case EventPatternAdded, EventPatternRemoved:
 			patterns = true
 		case EventReleased:
@@ -84,6 +86,9 @@ func (l *Lab) react(ctx context.Context, events []store.Event) {
 	}
 	if attach {
 		err = errors.Join(err, l.attachMachines(ctx))
+	}
+	if accounts {
+		err = errors.Join(err, l.endSessions(ctx))
 	}
 	if patterns {
 		err = errors.Join(err, l.loadPatterns(ctx))
@@ -132,7 +137,7 @@ func (l *Lab) Subscribe() Subscription {
 // Of what was found in the output of its console, the line itself is left out
 // for those who may not read that.
 func (l *Lab) MachineEvents(ctx context.Context, actor Actor, name string, limit int) ([]store.Event, error) {
-	m, err := l.machine(ctx, name)
+	m, err := l.machine(ctx, actor, name)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (i NewImage) check(actor Actor) error {
 	case i.Type == store.ImageBootloader && !actor.IsAdmin():
 		return fail(Denied, "add bootloader %s: only an admin may", i.Name)
 	}
-	return nil
+	return wrap(actor.mayChange(), "add image %s", i.Name) // before its content comes
 }
 
 // checkPlace refuses what has no place in the store. It is asked before the

@@ -88,9 +88,9 @@ const (
 //
 // That a BMC lacks a part is a problem of the part. Where the BMC is gone there
 // is an error, and in the Inventory what is known from before.
-func (l *Lab) Inventory(ctx context.Context, _ Actor, name string, parts ...InventoryPart) (Inventory, error) {
+func (l *Lab) Inventory(ctx context.Context, actor Actor, name string, parts ...InventoryPart) (Inventory, error) {
 	var all Inventory
-	err := l.readInventory(ctx, name, func(ctx context.Context, a *attachment) error {
+	err := l.readInventory(ctx, actor, name, func(ctx context.Context, a *attachment) error {
 		err := a.known.refresh(ctx, a.bmc, l.now, func(p InventoryPart) bool { return len(parts) == 0 || slices.Contains(parts, p) })
 		all = a.known.Inventory
 		return err
@@ -112,7 +112,7 @@ func (l *Lab) EventLog(ctx context.Context, actor Actor, name string, last int) 
 		return events, err
 	}
 	var events Reading[[]SELEntry]
-	err := l.readInventory(ctx, name, func(ctx context.Context, a *attachment) error {
+	err := l.readInventory(ctx, actor, name, func(ctx context.Context, a *attachment) error {
 		if err := a.known.nameSensors(ctx, a.bmc, l.now); err != nil {
 			return err
 		}
@@ -123,8 +123,8 @@ func (l *Lab) EventLog(ctx context.Context, actor Actor, name string, last int) 
 
 // readInventory lets read have a machine's BMC to itself, as far as
 // inventories go, for a bounded time.
-func (l *Lab) readInventory(ctx context.Context, name string, read func(context.Context, *attachment) error) error {
-	m, err := l.machine(ctx, name)
+func (l *Lab) readInventory(ctx context.Context, actor Actor, name string, read func(context.Context, *attachment) error) error {
+	m, err := l.machine(ctx, actor, name)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,7 @@ type Lab struct {
 
 	mu       sync.Mutex
 	machines map[int64]*attachment // by machine id
+	sessions map[*session]struct{}
 }
 
 // New prepares a lab; nothing runs until [Lab.Run]. It fails where the data
@@ -118,6 +119,7 @@ func New(cfg Config) (*Lab, error) {
 		wakeFeed:  make(chan struct{}, 1),
 		polls:     make(chan struct{}, maxPolls),
 		machines:  make(map[int64]*attachment),
+		sessions:  make(map[*session]struct{}),
 		claim:     claim{limit: rate.NewLimiter(rate.Every(claimEvery), claimBurst)},
 
 		clients:       dhcpClients{byMAC: make(map[string]dhcpClient)},

@@ -20,13 +20,15 @@ type Machine struct {
 }
 
 // Machines returns all machines by name. Whoever may log in may see them.
-func (l *Lab) Machines(ctx context.Context, _ Actor) ([]Machine, error) {
+func (l *Lab) Machines(ctx context.Context, actor Actor) ([]Machine, error) {
 	var machines []Machine
 	err := l.store.Read(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Machines(ctx)
-		machines = make([]Machine, len(rows))
-		for i, row := range rows {
-			machines[i].Machine = row
+		machines = make([]Machine, 0, len(rows))
+		for _, row := range rows {
+			if actor.sees(row) {
+				machines = append(machines, Machine{Machine: row})
+			}
 		}
 		return err
 	})
@@ -52,11 +54,14 @@ type MachineDetail struct {
 }
 
 // Machine returns one machine.
-func (l *Lab) Machine(ctx context.Context, _ Actor, name string) (MachineDetail, error) {
+func (l *Lab) Machine(ctx context.Context, actor Actor, name string) (MachineDetail, error) {
 	var d MachineDetail
 	err := l.store.Read(ctx, func(tx *store.Tx) (err error) {
 		if d.Machine.Machine, err = tx.Machine(ctx, name); err != nil {
 			return notFound(err, "machine", name)
+		}
+		if !actor.sees(d.Machine.Machine) {
+			return missing("machine", name)
 		}
 		if d.Interfaces, err = tx.Interfaces(ctx, d.ID); err != nil {
 			return err

@@ -171,8 +171,8 @@ func (l *Lab) ordered(ctx context.Context, actor Actor, m store.Machine, done, f
 
 // PowerOf asks a machine's BMC now, and returns what it says. Whoever may log
 // in may ask.
-func (l *Lab) PowerOf(ctx context.Context, _ Actor, name string) (Power, error) {
-	m, err := l.machine(ctx, name)
+func (l *Lab) PowerOf(ctx context.Context, actor Actor, name string) (Power, error) {
+	m, err := l.machine(ctx, actor, name)
 	if err != nil {
 		return Power{}, err
 	}
@@ -190,7 +190,7 @@ func (l *Lab) PowerOf(ctx context.Context, _ Actor, name string) (Power, error) 
 
 // operate finds a machine and its BMC for an actor who wants to do something to it.
 func (l *Lab) operate(ctx context.Context, actor Actor, name, wanted string) (store.Machine, *attachment, error) {
-	m, err := l.machine(ctx, name)
+	m, err := l.machine(ctx, actor, name)
 	if err != nil {
 		return m, nil, err
 	}
@@ -216,13 +216,14 @@ func (a *attachment) insist() {
 	}
 }
 
-func (l *Lab) machine(ctx context.Context, name string) (m store.Machine, err error) {
+// machine finds a machine for an actor who wants to know something of it.
+func (l *Lab) machine(ctx context.Context, actor Actor, name string) (m store.Machine, err error) {
 	err = l.store.Read(ctx, func(tx *store.Tx) error {
 		m, err = tx.Machine(ctx, name)
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return m, missing("machine", name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !actor.sees(m) {
+		return store.Machine{}, missing("machine", name)
 	}
 	return m, wrap(err, "find machine %s", name)
 }

@@ -55,7 +55,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	} {
 		t.Run(what, func(*testing.T) { f.refused(err, lab.Denied, "only an admin") })
 	}
-	_, err := f.CreateToken(t.Context(), stranger, "ada", "")
+	_, err := f.CreateToken(t.Context(), stranger, lab.NewToken{User: "ada"})
 	f.refused(err, lab.Denied, "only ada or an admin")
 }
 

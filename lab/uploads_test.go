@@ -187,7 +187,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestTokenIsGoodForItsScopeAndTerm(t *testing.T) {
 	f := newFixture(t)
-	token, err := f.CreateToken(t.Context(), lab.Local, "root", "ci")
+	token, err := f.CreateToken(t.Context(), lab.Local, lab.NewToken{User: "root", Name: "ci"})
 	f.must(err)
 	actor, err := f.Authenticate(t.Context(), token, store.ScopeOperate, "192.0.2.1:1")
 	f.must(err)

@@ -2,9 +2,6 @@ package lab
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"regexp"
 
@@ -27,7 +24,7 @@ func (l *Lab) AddUser(ctx context.Context, actor Actor, name string, admin bool,
 		return fail(Denied, "add user %s: only an admin may", name)
 	}
 	if !userName.MatchString(name) {
-		return fail(Invalid, "add user %q: a user name has up to 32 lower-case letters, digits, `_`, `.` and `-`, and begins with a letter", name)
+		return wrap(badUserName(), "add user %q", name)
 	}
 	err := l.write(ctx, func(tx *store.Tx) error {
 		user, err := tx.User(ctx, name)
@@ -42,7 +39,9 @@ func (l *Lab) AddUser(ctx context.Context, actor Actor, name string, admin bool,
 			return fail(Conflict, "there is a user of that name already; give --key to enrol another key")
 		}
 		if admin && user.Role != store.RoleAdmin {
-			if err := tx.SetUserRole(ctx, user.ID, store.RoleAdmin); err != nil {
+			before := user
+			user.Role = store.RoleAdmin
+			if err := l.updateUser(ctx, tx, actor, before, user); err != nil {
 				return err
 			}
 		}
@@ -52,6 +51,10 @@ func (l *Lab) AddUser(ctx context.Context, actor Actor, name string, admin bool,
 		return l.enrol(ctx, tx, actor, user, *key)
 	})
 	return wrap(err, "add user %s", name)
+}
+
+func badUserName() error {
+	return fail(Invalid, "a user name has up to 32 lower-case letters, digits, `_`, `.` and `-`, and begins with a letter")
 }
 
 func (l *Lab) addUser(ctx context.Context, tx *store.Tx, actor Actor, name string, admin bool) (store.User, error) {
@@ -66,17 +69,130 @@ func (l *Lab) addUser(ctx context.Context, tx *store.Tx, actor Actor, name strin
 	return user, l.record(ctx, tx, actor, store.Event{Kind: EventUserAdded, Detail: string(user.Role) + " " + name})
 }
 
-func (l *Lab) enrol(ctx context.Context, tx *store.Tx, actor Actor, user store.User, key PublicKey) error {
-	err := tx.AddSSHKey(ctx, store.SSHKey{
-		UserID: user.ID, Fingerprint: key.Fingerprint, PublicKey: key.Authorized, Comment: key.Comment, CreatedAt: l.now(),
+// Users returns all accounts by name. Whoever may log in may see who there is
+// and what they hold; how many keys and tokens an account has, and when it was
+// last used, is only for itself and for admins.
+func (l *Lab) Users(ctx context.Context, actor Actor) (accounts []store.Account, err error) {
+	err = l.store.Read(ctx, func(tx *store.Tx) error {
+		accounts, err = tx.Accounts(ctx)
+		return err
 	})
+	for i, a := range accounts {
+		if !actor.IsAdmin() && a.ID != actor.User.ID {
+			accounts[i] = store.Account{User: a.User, Machines: a.Machines}
+		}
+	}
+	return accounts, wrap(err, "list users")
+}
+
+// UserChange says what becomes of an account; what is nil stays as it is.
+type UserChange struct {
+	Name     *string
+	Role     *store.Role
+	Disabled *bool // it may not log in, nor may its tokens; it keeps what it holds
+}
+
+// ChangeUser changes an account. Only an admin may, and one admin who is not
+// disabled always stays. Sessions of an account that may less than before end.
+func (l *Lab) ChangeUser(ctx context.Context, actor Actor, name string, change UserChange) error {
+	if !actor.IsAdmin() {
+		return fail(Denied, "change user %s: only an admin may", name)
+	}
+	err := l.write(ctx, func(tx *store.Tx) error {
+		before, err := tx.User(ctx, name)
+		if err != nil {
+			return notFound(err, "user", name)
+		}
+		if before.ID == actor.User.ID && change.Disabled != nil && *change.Disabled {
+			return fail(Conflict, "this is you: another admin can")
+		}
+		after := before
+		set(&after.Name, change.Name)
+		set(&after.Role, change.Role)
+		set(&after.Disabled, change.Disabled)
+		return l.updateUser(ctx, tx, actor, before, after)
+	})
+	return wrap(err, "change user %s", name)
+}
+
+func (l *Lab) updateUser(ctx context.Context, tx *store.Tx, actor Actor, before, after store.User) error {
+	switch {
+	case before == after:
+		return nil
+	case after.Name != before.Name && !userName.MatchString(after.Name):
+		return badUserName()
+	case after.Role != store.RoleAdmin && after.Role != store.RoleUser:
+		return fail(Invalid, "role %q is none of user and admin", after.Role)
+	}
+	err := tx.UpdateUser(ctx, after)
 	if errors.Is(err, store.ErrExists) {
-		return fail(Conflict, "key %s is enrolled already", key.Fingerprint)
+		return fail(Conflict, "there is a user %q already", after.Name)
 	}
 	if err != nil {
 		return err
 	}
-	return l.record(ctx, tx, actor, store.Event{Kind: EventKeyEnrolled, Detail: user.Name + " " + key.Fingerprint})
+	if err := anAdminStays(ctx, tx, before); err != nil {
+		return err
+	}
+	detail := before.Name
+	for _, c := range []struct{ what, before, after string }{
+		{"name", before.Name, after.Name}, {"role", string(before.Role), string(after.Role)},
+		{"disabled", yes(before.Disabled), yes(after.Disabled)},
+	} {
+		if c.before != c.after {
+			detail += ", " + c.what + " " + c.after
+		}
+	}
+	if actor.User.ID == after.ID && after.Role == store.RoleUser {
+		actor.User.Role = store.RoleUser // they give it up themselves, which record would refuse
+	}
+	return l.record(ctx, tx, actor, store.Event{Kind: EventUserChanged, Detail: detail})
+}
+
+// anAdminStays refuses what leaves nobody who answers for the machines.
+func anAdminStays(ctx context.Context, tx *store.Tx, before store.User) error {
+	if before.Role != store.RoleAdmin || before.Disabled {
+		return nil
+	}
+	n, err := tx.Admins(ctx)
+	if err == nil && n == 0 {
+		return fail(Conflict, "it is the only admin: make somebody else one first")
+	}
+	return err
+}
+
+// RemoveUser forgets an account with its keys and tokens, and what it held
+// formerly; images and preseeds of it stay, and are nobody's. Only an admin
+// may, and not while the account holds machines: the error names them. An
+// account that is disabled instead (see [Lab.ChangeUser]) keeps its history.
+func (l *Lab) RemoveUser(ctx context.Context, actor Actor, name string) error {
+	if !actor.IsAdmin() {
+		return fail(Denied, "remove user %s: only an admin may", name)
+	}
+	err := l.write(ctx, func(tx *store.Tx) error {
+		user, err := tx.User(ctx, name)
+		if err != nil {
+			return notFound(err, "user", name)
+		}
+		if user.ID == actor.User.ID {
+			return fail(Conflict, "this is you: another admin can")
+		}
+		held, err := tx.HeldMachines(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		if len(held) > 0 {
+			return fail(Conflict, "%s still holds %s: release them first", user.Name, someOf(held))
+		}
+		if err := tx.DeleteUser(ctx, user.ID); err != nil {
+			return err
+		}
+		if err := anAdminStays(ctx, tx, user); err != nil {
+			return err
+		}
+		return l.record(ctx, tx, actor, store.Event{Kind: EventUserRemoved, Detail: string(user.Role) + " " + user.Name})
+	})
+	return wrap(err, "remove user %s", name)
 }
 
 // KnowsKey reports whether the key is enrolled for that user. It changes
@@ -94,7 +210,7 @@ func (l *Lab) KnowsKey(ctx context.Context, user, fingerprint string) (bool, err
 
 // Login makes an actor of somebody who has proven to have the key.
 func (l *Lab) Login(ctx context.Context, user, fingerprint, remote string) (Actor, error) {
-	actor := Actor{Via: "key " + fingerprint, Remote: remote}
+	actor := Actor{Via: "key " + fingerprint, Remote: remote, key: fingerprint}
 	err := l.write(ctx, func(tx *store.Tx) (err error) {
 		if actor.User, err = tx.UserByKey(ctx, user, fingerprint); err != nil {
 			if errors.Is(err, store.ErrNotFound) {
@@ -111,38 +227,4 @@ func (l *Lab) Login(ctx context.Context, user, fingerprint, remote string) (Acto
 		return Actor{}, wrap(err, "log in as %s", user)
 	}
 	return actor, nil
-}
-
-// CreateToken makes a token for automation and returns it. It is shown this
-// once: only its hash is kept.
-func (l *Lab) CreateToken(ctx context.Context, actor Actor, user, name string) (string, error) {
-	token := randomToken()
-	err := l.write(ctx, func(tx *store.Tx) error {
-		owner, err := tx.User(ctx, user)
-		if err != nil {
-			return notFound(err, "user", user)
-		}
-		if !actor.IsAdmin() && owner.ID != actor.User.ID {
-			return fail(Denied, "only %s or an admin may", user)
-		}
-		hash := sha256.Sum256([]byte(token))
-		_, err = tx.AddToken(ctx, store.Token{
-			UserID: owner.ID, Name: name, Hash: hash[:], Scope: store.ScopeOperate, CreatedAt: l.now(),
-		})
-		if err != nil {
-			return err
-		}
-		return l.record(ctx, tx, actor, store.Event{Kind: EventTokenCreated, Detail: owner.Name + " " + name})
-	})
-	if err != nil {
-		return "", wrap(err, "create token for %s", user)
-	}
-	return token, nil
-}
-
-// randomToken returns 192 random bits in a form that fits into addresses.
-func randomToken() string {
-	bits := make([]byte, 24)
-	_, _ = rand.Read(bits) // never fails: crypto/rand ends the process instead
-	return base64.RawURLEncoding.EncodeToString(bits)
 }

@@ -25,7 +25,7 @@ import (
 // token makes a token of an account.
 func (p *product) token(user string) string {
 	p.t.Helper()
-	token, err := p.lab.CreateToken(p.t.Context(), lab.Local, user, "test")
+	token, err := p.lab.CreateToken(p.t.Context(), lab.Local, lab.NewToken{User: user, Name: "test"})
 	if err != nil {
 		p.t.Fatal(err)
 	}

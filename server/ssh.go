@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -106,6 +107,11 @@ func (s *Server) session(sess ssh.Session) {
 
 	term := s.terminals.of(sess)
 	actor, err := s.logIn(ctx, sess, term)
+	if err == nil {
+		var leave context.CancelFunc
+		ctx, leave = s.lab.Session(ctx, actor)
+		defer leave()
+	}
 	switch {
 	case err != nil:
 	case len(sess.Command()) > 0:
@@ -117,6 +123,10 @@ func (s *Server) session(sess ssh.Session) {
 			In: sess, Out: sess, Width: term.width, Height: term.height, Resize: term.resized,
 			Env: append(sess.Environ(), "TERM="+term.name),
 		})
+	}
+	var ended *lab.Error
+	if errors.As(context.Cause(ctx), &ended) {
+		err = ended // the actor's way in is no more
 	}
 	if context.Cause(ctx) == errStopping { //nolint:errorlint // the very value
 		err = &lab.Error{Code: lab.Unavailable, Message: errStopping.Error()}

@@ -127,7 +127,7 @@ func (tx *Tx) machine(ctx context.Context, where string, arg any) (Machine, erro
 
 // AddMachine keeps a new machine and returns its id. [ErrExists] where the name is taken.
 func (tx *Tx) AddMachine(ctx context.Context, m Machine) (int64, error) {
-	return tx.insert(ctx, `INSERT INTO machines (name, subarch_id, state, created_at) VALUES (?, ?, ?, ?)`,
+	return tx.insert(ctx, `INSERT INTO machines (id, name, subarch_id, state, created_at) VALUES (`+nextID("machines")+`, ?, ?, ?, ?)`,
 		m.Name, m.SubarchID, m.State, millis(m.CreatedAt))
 }
 

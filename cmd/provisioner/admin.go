@@ -72,7 +72,7 @@ type tokenCreateCommand struct {
 
 func (c *tokenCreateCommand) Run(ctx context.Context) error {
 	return c.local(ctx, func(l *lab.Lab) error {
-		token, err := l.CreateToken(ctx, lab.Local, c.User, c.Name)
+		token, err := l.CreateToken(ctx, lab.Local, lab.NewToken{User: c.User, Name: c.Name})
 		if err != nil {
 			return err
 		}
