@@ -39,6 +39,7 @@ func (l *Lab) FindMachines(ctx context.Context, actor Actor, filter MachineFilte
 	if filter.Own {
 		q = query.HeldBy(actor.User.Name).And(q)
 	}
+	q = actor.only(q)
 	wanted := store.MachineFilter{Query: q, After: page.After}
 	if page.Limit > 0 {
 		wanted.Limit = page.Limit + 1 // which tells whether there are more
@@ -86,7 +87,7 @@ func (l *Lab) powered() (on, off []int64) {
 // MachineName returns the name of the machine that ref stands for: a name, or a
 // machine's number. A ref of digits only is a number. Whoever may log in may
 // ask.
-func (l *Lab) MachineName(ctx context.Context, _ Actor, ref string) (string, error) {
+func (l *Lab) MachineName(ctx context.Context, actor Actor, ref string) (string, error) {
 	var m store.Machine
 	err := l.store.Read(ctx, func(tx *store.Tx) (err error) {
 		if strings.Trim(ref, "0123456789") != "" {
@@ -100,6 +101,9 @@ func (l *Lab) MachineName(ctx context.Context, _ Actor, ref string) (string, err
 		m, err = tx.MachineByID(ctx, id)
 		return err
 	})
+	if err == nil && !actor.sees(m) {
+		err = store.ErrNotFound
+	}
 	if err != nil {
 		return "", wrap(notFound(err, "machine", ref), "find machine")
 	}

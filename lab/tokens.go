@@ -64,6 +64,13 @@ func (a Actor) sees(m store.Machine) bool {
 	})
 }
 
+// only narrows a query down to the machines that the actor sees.
+func (a Actor) only(q query.Query) query.Query {
+	if a.token == nil {
+		return q
+	}
+	return a.token.filter.And(q)
+}
 
 // NewToken describes a token to be made.
 type NewToken struct {

@@ -78,6 +78,12 @@ func TestATokenIsForItsMachinesOnly(t *testing.T) {
 	} {
 		t.Run(what, func(*testing.T) { f.refused(err, lab.NotFound, `no machine "web-01"`) })
 	}
+	list, err := f.FindMachines(ctx, actor, lab.MachineFilter{}, lab.Page{})
+	if err != nil || len(list.Machines) != 1 || list.Machines[0].Name != "arm-01" {
+		t.Errorf("it finds %+v, %v", list, err)
+	}
+	_, err = f.MachineName(ctx, actor, "1")
+	f.refused(err, lab.NotFound, `no machine "1"`)
 	machines, err := f.Machines(ctx, actor)
 	if err != nil || len(machines) != 1 || machines[0].Name != "arm-01" {
 		t.Errorf("it lists %+v, %v", machines, err)
