@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +43,35 @@ func TestWhatAMachineWouldBootIsWhatItGets(t *testing.T) {
 	f.refused(err, lab.Denied, "held by ada")
 	_, err = f.WhatBoots(t.Context(), f.admin, "no-such")
 	f.refused(err, lab.NotFound)
+}
+
+func TestWhatKeepsAMachineFromTheNetworkIsNoted(t *testing.T) {
+	f := newFixture(t)
+	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
+	next, err := f.WhatBoots(t.Context(), f.ada, "web-01")
+	if err != nil || len(next.Notes) != 1 || !strings.Contains(next.Notes[0], "No kernel was chosen") {
+		t.Errorf("before the run: %q, %v", next.Notes, err)
+	}
+	f.provision()
+	next, err = f.WhatBoots(t.Context(), f.ada, "web-01")
+	if err != nil || len(next.Notes) > 0 || next.Kernel != "linux" || next.Initrd != "initrd" || next.MAC != "52:54:00:00:00:01" {
+		t.Errorf("during the run: %+v, %v", next, err)
+	}
+	kernel, err := f.Image(t.Context(), f.ada, "linux")
+	f.must(err)
+	f.must(os.Remove(filepath.Join(f.dir, "images", kernel.SHA256)))
+	if next, err = f.WhatBoots(t.Context(), f.ada, "web-01"); err != nil || len(next.Notes) != 1 || !strings.Contains(next.Notes[0], "kernel linux is gone") {
+		t.Errorf("without the kernel's file: %q, %v", next.Notes, err)
+	}
+	// What an admin has put into the tftp folder comes first.
+	own := filepath.Join(f.dir, "tftp", filepath.FromSlash(webConfig))
+	f.must(os.MkdirAll(filepath.Dir(own), 0o700))
+	f.must(os.WriteFile(own, []byte("# mine\n"), 0o600))
+	next, err = f.WhatBoots(t.Context(), f.ada, "web-01")
+	served, fetchErr := f.fetch(webConfig)
+	if err != nil || fetchErr != nil || string(next.Config) != served || !strings.Contains(next.Notes[1], "tftp/"+webConfig) {
+		t.Errorf("with a file of an admin's: %+v, %v, %v", next, err, fetchErr)
+	}
 }
 
 func TestPeekingNotesNothing(t *testing.T) {
