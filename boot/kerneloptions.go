@@ -8,16 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// PreseedType is the kind of an installer's answer file.
-type PreseedType string
-
-// The preseed types: Debian's installer, Anaconda, and YaST.
-const (
-	Preseed   PreseedType = "preseed"
-	Kickstart PreseedType = "kickstart"
-	AutoYaST  PreseedType = "autoyast"
-)
-
 const (
 	// MaxKernelOptions bounds a user's kernel options, in bytes.
 	MaxKernelOptions = 1024
@@ -38,27 +28,6 @@ func CheckKernelOptions(s string) error {
 	}
 	_, err := splitKernelOptions(s)
 	return err
-}
-
-// PreseedOptions gives the kernel options by which an installer finds its
-// preseed at url, and its DNS server where dns is not empty. An unknown kind
-// has none.
-func PreseedOptions(kind PreseedType, url, dns string) string {
-	var options, nameserver string
-	switch kind {
-	case Preseed:
-		options, nameserver = "auto=true priority=critical url="+url+" interface=auto", "netcfg/get_nameservers="
-	case Kickstart:
-		options, nameserver = "ks="+url+" kssendmac", "dns="
-	case AutoYaST:
-		options, nameserver = "autoyast="+url, "nameserver="
-	default:
-		return ""
-	}
-	if dns != "" {
-		options += " " + nameserver + dns
-	}
-	return options
 }
 
 // splitKernelOptions splits s into words as the kernel's next_arg does: at

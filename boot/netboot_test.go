@@ -38,16 +38,17 @@ var nasty = map[string][]string{
 	"äöü=日本 \u00a0x":                    {"äöü=日本", "\u00a0x"},
 	"if then fi while do done function": {"if", "then", "fi", "while", "do", "done", "function"},
 	strings.Repeat("x", 1000):           {strings.Repeat("x", 1000)},
-	"a\nb":                              nil,
-	"a\tb":                              nil,
-	"a\rb":                              nil,
-	"a\x00b":                            nil,
-	"a\x1b[2Jb":                         nil,
-	"a\x7fb":                            nil,
-	"a\u0085b":                          nil,
-	"\xff":                              nil,
-	`a="b`:                              nil,
-	`"""`:                               nil,
+	PreseedOptions(CloudInit, "http://10.0.2.2:8080/boot/X/cloud-init/", ""): {"autoinstall", "ds=nocloud-net;s=http://10.0.2.2:8080/boot/X/cloud-init/"},
+	"a\nb":      nil,
+	"a\tb":      nil,
+	"a\rb":      nil,
+	"a\x00b":    nil,
+	"a\x1b[2Jb": nil,
+	"a\x7fb":    nil,
+	"a\u0085b":  nil,
+	"\xff":      nil,
+	`a="b`:      nil,
+	`"""`:       nil,
 }
 
 func TestNetbootConfigurations(t *testing.T) {
@@ -115,25 +116,6 @@ func TestCheckKernelOptions(t *testing.T) {
 	}
 	if CheckKernelOptions(strings.Repeat("x", 1024)) != nil || CheckKernelOptions(strings.Repeat("x", 1025)) == nil {
 		t.Error("the limit is not 1024 bytes")
-	}
-}
-
-func TestPreseedOptions(t *testing.T) {
-	for _, test := range []struct {
-		kind      PreseedType
-		dns, want string
-	}{
-		{Preseed, "", "auto=true priority=critical url=U interface=auto"},
-		{Preseed, "D", "auto=true priority=critical url=U interface=auto netcfg/get_nameservers=D"},
-		{Kickstart, "", "ks=U kssendmac"},
-		{Kickstart, "D", "ks=U kssendmac dns=D"},
-		{AutoYaST, "", "autoyast=U"},
-		{AutoYaST, "D", "autoyast=U nameserver=D"},
-		{"", "D", ""},
-	} {
-		if got := PreseedOptions(test.kind, "U", test.dns); got != test.want {
-			t.Errorf("PreseedOptions(%q, U, %q) = %q, want %q", test.kind, test.dns, got, test.want)
-		}
 	}
 }
 

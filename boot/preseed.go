@@ -11,36 +11,6 @@ import (
 	"time"
 )
 
-// PreseedVars is what a preseed template can show. The comments name the
-// template's variables; what is nil or absent renders empty.
-type PreseedVars struct {
-	SSHKey        string             // ssh_key: the first assignee's
-	SSHKeys       []string           // ssh_keys
-	Hostname      string             // hostname
-	KernelOptions string             // kernel_options
-	Kernel        *PreseedImage      // kernel
-	Initrd        *PreseedImage      // initrd
-	Interfaces    []PreseedInterface // interfaces: those with a static address
-	PhoneHomeURL  string             // phone_home_url: where an installer reports that it has ended
-	PreseedURL    string             // preseed_url: where this preseed came from
-}
-
-// PreseedImage is a kernel or an initrd.
-type PreseedImage struct {
-	Filename    string // filename
-	Description string // description
-	KnownGood   bool   // known_good
-}
-
-// PreseedInterface is a network interface with a static address.
-type PreseedInterface struct {
-	Name       string // name
-	StaticIPv4 string // static_ipv4
-	Prefix     int    // prefix: 0 to 32
-	Netmask    string // netmask
-	MAC        string // mac
-}
-
 // PreseedLimits bound what a template can cost. A field that is zero has the
 // default.
 type PreseedLimits struct {
@@ -101,10 +71,16 @@ func NewRenderer(limits PreseedLimits) *Renderer {
 	return &Renderer{limits: limits, slots: make(chan struct{}, limits.Concurrent)}
 }
 
+// RenderedPreseed is what became of a template.
+type RenderedPreseed struct {
+	Text      []byte
+	Undefined []Undefined // what it used and nobody has defined: the first 20
+}
+
 // Render renders template. It waits for its turn, and then until it is done or
 // its time is up; ctx ends both. What is wrong with the template is a
-// *PreseedError.
-func (r *Renderer) Render(ctx context.Context, template string, vars PreseedVars) ([]byte, error) {
+// *PreseedError; then there is no text, but what was undefined until there.
+func (r *Renderer) Render(ctx context.Context, template string, vars PreseedVars) (RenderedPreseed, error) {
 	return r.work(ctx, workerRequest{Template: []byte(template), Vars: vars})
 }
 
@@ -116,21 +92,21 @@ func (r *Renderer) Check(template string) error {
 	return err
 }
 
-func (r *Renderer) work(ctx context.Context, request workerRequest) ([]byte, error) {
+func (r *Renderer) work(ctx context.Context, request workerRequest) (none RenderedPreseed, err error) {
 	if len(request.Template) > r.limits.Template {
-		return nil, &PreseedError{Syntax: true, Line: 1,
+		return none, &PreseedError{Syntax: true, Line: 1,
 			Message: fmt.Sprintf("the template has %d bytes, at most %d are possible", len(request.Template), r.limits.Template)}
 	}
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("render preseed: %w", ctx.Err())
+		return none, fmt.Errorf("render preseed: %w", ctx.Err())
 	}
 	request.Limits = r.limits
 	input, err := json.Marshal(request)
 	if err != nil {
-		return nil, fmt.Errorf("render preseed: %w", err)
+		return none, fmt.Errorf("render preseed: %w", err)
 	}
 
 	// The worker keeps its time itself, and counts the processor's: a busy host
@@ -149,14 +125,14 @@ func (r *Renderer) work(ctx context.Context, request workerRequest) ([]byte, err
 	var exited *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("render preseed: %w", ctx.Err())
+		return none, fmt.Errorf("render preseed: %w", ctx.Err())
 	case errors.Is(context.Cause(limited), errPreseedTime),
 		errors.As(err, &exited) && exited.ExitCode() == exitTime:
-		return nil, r.exceeded("takes longer than %s", r.limits.Time)
+		return none, r.exceeded("takes longer than %s", r.limits.Time)
 	case errors.As(err, &exited):
-		return nil, r.crashed(exited, crash.String())
+		return none, r.crashed(exited, crash.String())
 	case err != nil:
-		return nil, fmt.Errorf("render preseed: start worker: %w", err)
+		return none, fmt.Errorf("render preseed: start worker: %w", err)
 	}
 	return readReply(output.Bytes())
 }
@@ -187,16 +163,16 @@ func (r *Renderer) crashed(exited *exec.ExitError, said string) error {
 	return &PreseedError{Message: fmt.Sprintf("the template crashes the template engine (%s)", exited)}
 }
 
-func readReply(output []byte) ([]byte, error) {
+func readReply(output []byte) (RenderedPreseed, error) {
 	head, text, _ := bytes.Cut(output, []byte("\n"))
 	var reply workerReply
 	if err := json.Unmarshal(head, &reply); err != nil {
-		return nil, fmt.Errorf("render preseed: reply of the worker: %w", err)
+		return RenderedPreseed{}, fmt.Errorf("render preseed: reply of the worker: %w", err)
 	}
 	if reply.Error != nil {
-		return nil, reply.Error
+		return RenderedPreseed{Undefined: reply.Undefined}, reply.Error
 	}
-	return text, nil
+	return RenderedPreseed{Text: text, Undefined: reply.Undefined}, nil
 }
 
 // limitedBuffer keeps the first limit bytes and drops the rest, so that who

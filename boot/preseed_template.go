@@ -25,58 +25,32 @@ const (
 )
 
 // renderPreseed renders in this process, with no other limit than that of the
-// output: a worker's part.
-func renderPreseed(text *bytes.Buffer, request workerRequest) (failure *PreseedError) {
-	template, failure := parsePreseed(string(request.Template))
+// output: a worker's part. It tells what is undefined, also where it fails.
+func renderPreseed(text *bytes.Buffer, request workerRequest) (missed []Undefined, failure *PreseedError) {
+	var used lookups
+	template, failure := parsePreseed(string(request.Template), &used)
 	if failure != nil {
-		return failure
+		return nil, failure
 	}
+	variables := request.Vars.context(&used)
+	used.define(variables)
 	defer func() {
 		if p := recover(); p != nil {
 			failure = renderError(fmt.Errorf("%v", p))
 		}
+		missed = used.missed
 	}()
 	out := &limitedWriter{to: text, limit: request.Limits.Output}
-	if err := template.Execute(out, exec.NewContext(request.Vars.context())); err != nil {
-		return renderError(err)
+	if err := template.Execute(out, exec.NewContext(variables)); err != nil {
+		return nil, renderError(err)
 	}
-	return nil
-}
-
-// context gives the variables by their names in a template.
-func (v PreseedVars) context() map[string]any {
-	interfaces := make([]any, 0, len(v.Interfaces))
-	for _, i := range v.Interfaces {
-		interfaces = append(interfaces, map[string]any{
-			"name": i.Name, "static_ipv4": i.StaticIPv4, "prefix": i.Prefix, "netmask": i.Netmask, "mac": i.MAC,
-		})
-	}
-	keys := make([]any, 0, len(v.SSHKeys))
-	for _, key := range v.SSHKeys {
-		keys = append(keys, key)
-	}
-	variables := map[string]any{
-		"ssh_key":        v.SSHKey,
-		"ssh_keys":       keys,
-		"hostname":       v.Hostname,
-		"kernel_options": v.KernelOptions,
-		"interfaces":     interfaces,
-		"phone_home_url": v.PhoneHomeURL,
-		"preseed_url":    v.PreseedURL,
-	}
-	for name, image := range map[string]*PreseedImage{"kernel": v.Kernel, "initrd": v.Initrd} {
-		if image != nil {
-			variables[name] = map[string]any{
-				"filename": image.Filename, "description": image.Description, "known_good": image.KnownGood,
-			}
-		}
-	}
-	return variables
+	return nil, nil
 }
 
 // parsePreseed reads a template. Unlike Jinja2 it keeps the new line that ends
-// a template: programs that read a preseed line by line want it.
-func parsePreseed(source string) (template *exec.Template, failure *PreseedError) {
+// a template: programs that read a preseed line by line want it. It notes the
+// names that stand in the template.
+func parsePreseed(source string, names *lookups) (template *exec.Template, failure *PreseedError) {
 	settings := config.New()
 	settings.KeepTrailingNewline = true
 	line := 1 // of the last tag, for errors that do not tell theirs
@@ -85,7 +59,7 @@ func parsePreseed(source string) (template *exec.Template, failure *PreseedError
 			template, failure = nil, &PreseedError{Syntax: true, Line: line, Message: oneLine(fmt.Sprintf("the template engine fails: %v", p))}
 		}
 	}()
-	if failure := lexicalError(source, settings); failure != nil {
+	if failure := readTokens(source, settings, names); failure != nil {
 		return nil, failure
 	}
 	loader, err := loaders.NewMemoryLoader(map[string]string{templateName: source})
@@ -93,8 +67,8 @@ func parsePreseed(source string) (template *exec.Template, failure *PreseedError
 		return nil, &PreseedError{Syntax: true, Line: line, Message: oneLine(err.Error())}
 	}
 	template, err = exec.NewTemplate(templateName, settings, loader, &exec.Environment{
-		Filters:           builtins.Filters,
-		Tests:             builtins.Tests,
+		Filters:           filters(),
+		Tests:             tests(),
 		Methods:           builtins.Methods,
 		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions),
 		ControlStructures: tags(&line),
@@ -105,13 +79,11 @@ func parsePreseed(source string) (template *exec.Template, failure *PreseedError
 	return template, nil
 }
 
-// lexicalError finds what the template engine would take for the template's
-// end: it stops reading, without a word, where it meets no token.
-func lexicalError(source string, settings *config.Config) *PreseedError {
+// readTokens finds names, and what the template engine would take for the
+// template's end: it stops reading, without a word, where it meets no token.
+func readTokens(source string, settings *config.Config, names *lookups) *PreseedError {
 	stream := tokens.LexAll(source, settings)
-	for !stream.End() {
-		stream.Next()
-	}
+	names.readNames(stream)
 	if !stream.IsError() {
 		return nil
 	}
@@ -137,7 +109,8 @@ func tags(line *int) *exec.ControlStructureSet {
 					*line = token.Line
 				}
 			}
-			return parse(p, args)
+			tag, err := parse(p, args)
+			return watchLoop(tag), err
 		}
 	}
 	for _, name := range []string{"extends", "from", "import", "include"} {

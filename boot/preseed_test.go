@@ -19,9 +19,13 @@ var testVars = PreseedVars{
 	KernelOptions: "console=ttyS0 <&>",
 	Kernel:        &PreseedImage{Filename: "vmlinuz", Description: "6.1", KnownGood: true},
 	Interfaces: []PreseedInterface{
-		{Name: "eth0", StaticIPv4: "10.0.0.7", Prefix: 24, Netmask: "255.255.255.0", MAC: "52:54:00:00:00:01"},
-		{Name: "eth1", StaticIPv4: "10.1.0.7", Prefix: 16, Netmask: "255.255.0.0", MAC: "52:54:00:00:00:02"},
+		{Name: "eth0", StaticIPv4: "10.0.0.7", Prefix: 24, Netmask: "255.255.255.0", MAC: "52:54:00:00:00:01", Gateway: "10.0.0.1"},
+		{Name: "eth1", StaticIPv4: "10.1.0.7", Prefix: 16, Netmask: "255.255.0.0", MAC: "52:54:00:00:00:02", Nameservers: []string{"10.1.0.2"}},
 	},
+	Gateway:      "10.0.0.1",
+	Nameservers:  []string{"10.0.0.2", "10.0.0.3"},
+	Domain:       "example.org",
+	Disks:        []string{"/dev/sda", "/dev/sdb"},
 	PhoneHomeURL: "http://10.0.0.1/done/X",
 	PreseedURL:   "http://10.0.0.1/preseed/X",
 }
@@ -56,7 +60,7 @@ func TestPreseedRenders(t *testing.T) {
 		"{{ 'a' * 3 }}{{ 'b' ~ 1 }}":                                                                            "aaab1",
 	} {
 		got, err := renderer.Render(t.Context(), template, testVars)
-		if diff := cmp.Diff(want, string(got)); err != nil || diff != "" {
+		if diff := cmp.Diff(want, string(got.Text)); err != nil || diff != "" {
 			t.Errorf("%q: %v %s", template, err, diff)
 		}
 	}
@@ -81,7 +85,7 @@ func TestPreseedErrorsTellMessageAndLine(t *testing.T) {
 		strings.Repeat("x", 100_001):               {Syntax: true, Line: 1, Message: "the template has 100001 bytes, at most 100000 are possible"},
 		"a\n{{ x|nonsense }}":                      {Line: 2, Message: "filter 'nonsense' not found (line 2)"},
 		"a\n{% if true %}\n{{ 1 % 0 }}{% endif %}": {Message: "runtime error: integer divide by zero"},
-		"a\n{{ x.y.z }}":                           {Line: 2, Message: "Can't use Getitem on None (line 2)"},
+		"a\n{{ x.y.z }}":                           {Line: 2, Message: "x is undefined, and so has no y (line 2)"},
 		"{{ 'a'|indent(-1, 2, 3) }}":               {Line: 1},
 		"{{ [1].Swap(0, 5) }}":                     {},
 		"{{ ''.ljust(3, '') }}":                    {},
@@ -152,10 +156,10 @@ func TestPreseedAttacksHarmNobody(t *testing.T) {
 	for name, template := range attacks {
 		group.Go(func() error {
 			text, err := renderer.Render(t.Context(), template, testVars)
-			if !errors.As(err, new(*PreseedError)) && (err != nil || len(text) > limits.Output) {
-				t.Errorf("%s: %d bytes, %v", name, len(text), err)
+			if !errors.As(err, new(*PreseedError)) && (err != nil || len(text.Text) > limits.Output) {
+				t.Errorf("%s: %d bytes, %v", name, len(text.Text), err)
 			}
-			t.Logf("%s: %d bytes, %v", name, len(text), err)
+			t.Logf("%s: %d bytes, %v", name, len(text.Text), err)
 			return nil
 		})
 	}
@@ -188,8 +192,8 @@ func TestPreseedSaysWhichLimitATemplateExceeds(t *testing.T) {
 func TestPreseedOutputIsBounded(t *testing.T) {
 	renderer := NewRenderer(PreseedLimits{Output: 1000})
 	text, err := renderer.Render(t.Context(), "{{ 'a' * 1000 }}", testVars)
-	if len(text) != 1000 || err != nil {
-		t.Errorf("at the limit: %d bytes, %v", len(text), err)
+	if len(text.Text) != 1000 || err != nil {
+		t.Errorf("at the limit: %d bytes, %v", len(text.Text), err)
 	}
 	_, err = renderer.Render(t.Context(), "{{ 'a' * 1001 }}", testVars)
 	if err == nil || !strings.Contains(err.Error(), "larger than 1000 bytes") {
@@ -202,8 +206,8 @@ func TestPreseedWorkerHasNoEnvironment(t *testing.T) {
 	renderer := NewRenderer(PreseedLimits{})
 	for _, template := range []string{"{{ environ }}{{ env }}{{ os }}", "{{ self }}", "{{ gonja }}"} {
 		text, err := renderer.Render(t.Context(), template, testVars)
-		if strings.Contains(string(text)+fmt.Sprint(err), "hunter2") {
-			t.Errorf("%q gives %q, %v", template, text, err)
+		if strings.Contains(string(text.Text)+fmt.Sprint(err), "hunter2") {
+			t.Errorf("%q gives %q, %v", template, text.Text, err)
 		}
 	}
 }
@@ -230,11 +234,13 @@ func FuzzPreseed(f *testing.F) {
 	f.Add(attacks["value that holds itself"])
 	f.Add(attacks["macro that calls itself"])
 	f.Add("{% for i in interfaces %}{{ i.name|upper }}{% else %}x{% endfor %}{{ missing }}")
+	f.Add("{{ a.b }}{{ kernel.c }}{{ kernel['d'] }}{{ e() }}{{ f|g }}{{ h is i }}{% for j in k %}{% endfor %}{{ [l, m]|tojson }}{{ n + o }}")
+	f.Add("{% for k, v in kernel.items() %}{{ v }}{% endfor %}{% for x in kernel %}{% endfor %}{{ kernel }}{{ kernel.get() }}{{ kernel.update(1) }}")
 	renderer := NewRenderer(PreseedLimits{Time: 500 * time.Millisecond, Memory: 64 << 20, Output: 1 << 20})
 	f.Fuzz(func(t *testing.T, template string) {
 		text, err := renderer.Render(t.Context(), template, testVars)
 		if err != nil && !errors.As(err, new(*PreseedError)) {
-			t.Fatalf("%q: %q, %v", template, text, err)
+			t.Fatalf("%q: %q, %v", template, text.Text, err)
 		}
 	})
 }

@@ -42,7 +42,8 @@ type workerRequest struct {
 // workerReply is a worker's output: one line of JSON, and where there is no
 // error the rendered text after it.
 type workerReply struct {
-	Error *PreseedError
+	Error     *PreseedError
+	Undefined []Undefined
 }
 
 // runPreseedWorker serves one request and returns the exit code. Where it
@@ -59,9 +60,9 @@ func runPreseedWorker(in io.Reader, out io.Writer) int {
 	var text bytes.Buffer
 	var reply workerReply
 	if request.CheckOnly {
-		_, reply.Error = parsePreseed(string(request.Template))
+		_, reply.Error = parsePreseed(string(request.Template), new(lookups))
 	} else {
-		reply.Error = renderPreseed(&text, request)
+		reply.Undefined, reply.Error = renderPreseed(&text, request)
 	}
 	w := bufio.NewWriter(out)
 	if err := json.NewEncoder(w).Encode(reply); err != nil {

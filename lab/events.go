@@ -24,6 +24,8 @@ const (
 	EventNetworkChanged   = "network changed"
 	EventNetworkRemoved   = "network removed"
 	EventPreseedAdded     = "preseed added"
+	EventPreseedChanged   = "preseed changed"
+	EventPreseedRemoved   = "preseed removed"
 	EventReserved         = "reserved"
 	EventReleased         = "released"
 	EventPower            = "power"        // somebody asked for it
@@ -40,6 +42,7 @@ const (
 	EventBootConfig       = "boot configuration"
 	EventPreseedFetched   = "preseed fetched"
 	EventPreseedError     = "preseed error"
+	EventPreseedUndefined = "preseed undefined" // it uses variables that nobody has defined
 	EventPhoneHome        = "phone home"
 	EventConsole          = "console opened"
 	EventConsoleTaken     = "console taken"   // from another person, or another program

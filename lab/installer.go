@@ -3,7 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
-	"net"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -11,32 +11,75 @@ import (
 	"provisioner/store"
 )
 
-// Preseed renders the answers for an installer that shows its run's token.
-func (l *Lab) Preseed(ctx context.Context, token, remote string) ([]byte, error) {
+// Answers are what an installer is given: a preseed, rendered.
+type Answers struct {
+	Type boot.PreseedType
+	Text []byte
+}
+
+// errNoRun is what strangers are told, and those who come late.
+var errNoRun = &Error{Code: NotFound, Message: "this address is of no run that is going on"}
+
+// RunPreseed renders the answers for an installer that shows its run's token.
+func (l *Lab) RunPreseed(ctx context.Context, token, remote string) (Answers, error) {
+	return l.answers(ctx, remote, func(tx *store.Tx) (store.Run, store.Machine, error) {
+		return l.currentRun(ctx, tx, token)
+	})
+}
+
+// AddressPreseed renders the answers for an installer that asks as those of
+// mr-provisioner do: for a preseed by its id, without a token. It gets them
+// only if client is the address of a machine whose run that goes on installs
+// with this preseed.
+func (l *Lab) AddressPreseed(ctx context.Context, preseedID int64, client netip.AddrPort) (Answers, error) {
+	return l.answers(ctx, client.String(), func(tx *store.Tx) (run store.Run, m store.Machine, err error) {
+		machines, err := tx.MachinesByAddress(ctx, client.Addr().Unmap().String(), l.now())
+		if err != nil {
+			return run, m, err
+		}
+		if len(machines) != 1 { // of two that claim an address, one is not who asks
+			return run, m, store.ErrNotFound
+		}
+		if run, err = tx.RunningRun(ctx, machines[0]); err != nil {
+			return run, m, err
+		}
+		if run.PreseedID != preseedID {
+			return run, m, store.ErrNotFound
+		}
+		return l.currentRun(ctx, tx, run.Token)
+	})
+}
+
+// answers renders the preseed of the run that find finds, and notes that it
+// was fetched.
+func (l *Lab) answers(ctx context.Context, remote string, find func(*store.Tx) (store.Run, store.Machine, error)) (Answers, error) {
 	var vars boot.PreseedVars
 	var run store.Run
 	var m store.Machine
 	var preseed store.Preseed
 	err := l.store.Read(ctx, func(tx *store.Tx) (err error) {
-		if run, m, err = l.currentRun(ctx, tx, token); err != nil {
+		if run, m, err = find(tx); err != nil {
 			return err
 		}
 		if preseed, err = tx.Preseed(ctx, run.PreseedID); err != nil {
 			return err
 		}
-		vars, err = l.preseedVars(ctx, tx, m, run)
+		vars, err = l.preseedVars(ctx, tx, m, run, boot.PreseedType(preseed.Type))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, fail(NotFound, "this address is of no run that is going on")
+		return Answers{}, errNoRun
 	}
 	if err != nil {
-		return nil, wrap(err, "preseed")
+		return Answers{}, wrap(err, "preseed")
 	}
-	text, renderErr := l.preseeds.Render(ctx, preseed.Content, vars)
-	e := store.Event{At: l.now(), Kind: EventPreseedFetched, Machine: m.Name, RunID: run.ID, Detail: preseed.Name + " by " + remote}
+	rendered, renderErr := l.preseeds.Render(ctx, preseed.Content, vars)
+	events := []store.Event{{Kind: EventPreseedFetched, Detail: preseed.Name + " by " + remote}}
 	if renderErr != nil {
-		e.Kind, e.Detail = EventPreseedError, preseed.Name+": "+renderErr.Error()
+		events[0] = store.Event{Kind: EventPreseedError, Detail: preseed.Name + ": " + renderErr.Error()}
+	}
+	if len(rendered.Undefined) > 0 {
+		events = append(events, store.Event{Kind: EventPreseedUndefined, Detail: preseed.Name + ": " + UndefinedNames(rendered.Undefined)})
 	}
 	err = l.write(ctx, func(tx *store.Tx) error {
 		if renderErr == nil {
@@ -44,64 +87,56 @@ func (l *Lab) Preseed(ctx context.Context, token, remote string) ([]byte, error)
 				return err
 			}
 		}
-		return tx.AddEvent(ctx, e)
+		for _, e := range events {
+			e.At, e.Machine, e.RunID = l.now(), m.Name, run.ID
+			if err := tx.AddEvent(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if renderErr != nil {
-		return nil, fail(Invalid, "%w", renderErr)
+		return Answers{}, templateError(renderErr)
 	}
-	return text, wrap(err, "preseed of %s", m.Name)
+	return Answers{Type: boot.PreseedType(preseed.Type), Text: rendered.Text}, wrap(err, "preseed of %s", m.Name)
 }
 
-// preseedVars is what a template may name.
-func (l *Lab) preseedVars(ctx context.Context, tx *store.Tx, m store.Machine, run store.Run) (boot.PreseedVars, error) {
-	vars := boot.PreseedVars{
-		Hostname: hostname(m.Name), KernelOptions: run.KernelOptions,
-		PreseedURL: l.runURL(run, "preseed"), PhoneHomeURL: l.runURL(run, "phone-home"),
+// templateError is an error of rendering as people are told of it: what is
+// wrong with a template is said to its author, in the words that
+// mr-provisioner's clients know.
+func templateError(err error) error {
+	if errors.As(err, new(*boot.PreseedError)) {
+		return fail(Invalid, "%w", err)
 	}
-	for id, image := range map[int64]**boot.PreseedImage{run.KernelID: &vars.Kernel, run.InitrdID: &vars.Initrd} {
-		if id == 0 {
-			continue
-		}
-		row, err := tx.Image(ctx, id)
-		if err != nil {
-			return vars, err
-		}
-		*image = &boot.PreseedImage{Filename: row.Filename, Description: row.Description, KnownGood: row.KnownGood}
-	}
-	for _, h := range m.Holders {
-		keys, err := tx.SSHKeys(ctx, h.UserID)
-		if err != nil {
-			return vars, err
-		}
-		for _, k := range keys {
-			vars.SSHKeys = append(vars.SSHKeys, strings.TrimSpace(k.PublicKey+" "+k.Comment))
-		}
-	}
-	if len(vars.SSHKeys) > 0 {
-		vars.SSHKey = vars.SSHKeys[0]
-	}
-	interfaces, err := tx.Interfaces(ctx, m.ID)
-	for _, i := range interfaces {
-		prefix, prefixErr := netip.ParsePrefix(i.Subnet)
-		if i.ConfigType != "static" || prefixErr != nil {
-			continue
-		}
-		vars.Interfaces = append(vars.Interfaces, boot.PreseedInterface{
-			Name: i.Identifier, StaticIPv4: i.ConfiguredIPv4, Prefix: prefix.Bits(),
-			Netmask: net.IP(net.CIDRMask(prefix.Bits(), 32)).String(), MAC: i.MAC,
-		})
-	}
-	return vars, err
+	return err
 }
 
-// hostname is a machine's name as a host may have it.
-func hostname(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
+// UndefinedNames lists what a template used and nobody has defined, for a
+// sentence: hostnam (line 3), kernel.filenam (line 7).
+func UndefinedNames(undefined []boot.Undefined) string {
+	names := make([]string, len(undefined))
+	for i, u := range undefined {
+		names[i] = u.Name
+		if u.Line > 0 {
+			names[i] += fmt.Sprintf(" (line %d)", u.Line)
 		}
-		return '-'
-	}, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// CloudMetaData gives the meta-data that cloud-init wants beside its
+// user-data, to a machine that shows its run's token. The instance is the run:
+// cloud-init configures a system again when the instance is another one.
+func (l *Lab) CloudMetaData(ctx context.Context, token string) (text []byte, err error) {
+	err = l.store.Read(ctx, func(tx *store.Tx) error {
+		run, m, err := l.currentRun(ctx, tx, token)
+		text = fmt.Appendf(nil, "instance-id: provisioner-run-%d\nlocal-hostname: %s\n", run.ID, hostname(m.Name))
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errNoRun
+	}
+	return text, wrap(err, "meta-data")
 }
 
 // PhoneHome ends the run of the token: its machine boots from disk from now
@@ -129,7 +164,7 @@ func (l *Lab) PhoneHome(ctx context.Context, token, remote string) error {
 		return l.endRun(ctx, tx, machineActor(m.Name, remote), m, run, store.RunDone, "")
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return fail(NotFound, "this address is of no run that is going on")
+		return errNoRun
 	}
 	return wrap(err, "phone home")
 }

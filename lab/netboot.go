@@ -182,7 +182,11 @@ func (l *Lab) netboot(ctx context.Context, tx *store.Tx, m store.Machine, mac ne
 		if err != nil {
 			return boot.Netboot{}, fmt.Errorf("preseed of run %d: %w", run.ID, err)
 		}
-		implied := boot.PreseedOptions(boot.PreseedType(preseed.Type), l.runURL(run, "preseed"), "")
+		interfaces, err := tx.Interfaces(ctx, m.ID)
+		if err != nil {
+			return boot.Netboot{}, err
+		}
+		implied := l.impliedOptions(boot.PreseedType(preseed.Type), run, interfaces, mac)
 		netboot.Options = strings.TrimSpace(implied + " " + run.KernelOptions)
 	}
 	return netboot, nil

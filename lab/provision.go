@@ -104,26 +104,29 @@ func (l *Lab) beginRun(ctx context.Context, actor Actor, m store.Machine, reques
 		if err != nil {
 			return err
 		}
-		before, err := tx.RunningRun(ctx, m.ID)
-		if err == nil {
-			err = l.endRun(ctx, tx, actor, m, before, store.RunCancelled, "another run was started")
-		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if run.ID, err = tx.AddRun(ctx, run); err != nil {
-			return err
-		}
-		m.State, m.NetbootEnabled = store.StateProvisioning, true
-		m.KernelID, m.InitrdID, m.PreseedID, m.KernelOptions = run.KernelID, run.InitrdID, run.PreseedID, run.KernelOptions
-		if err := tx.UpdateMachine(ctx, m); err != nil {
-			return err
-		}
-		return l.record(ctx, tx, actor, store.Event{
-			Kind: EventProvision, Machine: m.Name, RunID: run.ID, Detail: request.Kernel,
-		})
+		return l.keepRun(ctx, tx, actor, m, &run, request.Kernel)
 	})
 	return run, err
+}
+
+// keepRun has a run begin, in the place of one that is going on.
+func (l *Lab) keepRun(ctx context.Context, tx *store.Tx, actor Actor, m store.Machine, run *store.Run, kernel string) error {
+	before, err := tx.RunningRun(ctx, m.ID)
+	if err == nil {
+		err = l.endRun(ctx, tx, actor, m, before, store.RunCancelled, "another run was started")
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if run.ID, err = tx.AddRun(ctx, *run); err != nil {
+		return err
+	}
+	m.State, m.NetbootEnabled = store.StateProvisioning, true
+	m.KernelID, m.InitrdID, m.PreseedID, m.KernelOptions = run.KernelID, run.InitrdID, run.PreseedID, run.KernelOptions
+	if err := tx.UpdateMachine(ctx, m); err != nil {
+		return err
+	}
+	return l.record(ctx, tx, actor, store.Event{Kind: EventProvision, Machine: m.Name, RunID: run.ID, Detail: kernel})
 }
 
 func (l *Lab) newRun(ctx context.Context, tx *store.Tx, actor Actor, m store.Machine, request ProvisionRequest) (store.Run, error) {
@@ -148,11 +151,8 @@ func (l *Lab) newRun(ctx context.Context, tx *store.Tx, actor Actor, m store.Mac
 		}
 	}
 	if request.Preseed != "" {
-		preseed, err := tx.PreseedByName(ctx, request.Preseed)
+		preseed, err := usablePreseed(ctx, tx, actor, request.Preseed)
 		if err != nil {
-			return run, notFound(err, "preseed", request.Preseed)
-		}
-		if err := actor.mayUse("preseed", preseed.Name, preseed.UserID, preseed.Public); err != nil {
 			return run, err
 		}
 		run.PreseedID = preseed.ID

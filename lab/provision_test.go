@@ -106,9 +106,9 @@ func TestProvisionedMachineIsServedUntilItPhonesHome(t *testing.T) {
 	if url := word(t, config, "url="); url != "url=http://127.0.0.1:8080/boot/"+token+"/preseed" {
 		t.Errorf("preseed address %s", url)
 	}
-	text, err := f.Preseed(t.Context(), token, "10.0.0.9")
-	if want := "web-01 ssh-ed25519 AAAAada ada@laptop vmlinuz http://127.0.0.1:8080/boot/" + token + "/phone-home"; err != nil || string(text) != want {
-		t.Errorf("preseed %q, %v", text, err)
+	text, err := f.RunPreseed(t.Context(), token, "10.0.0.9")
+	if want := "web-01 ssh-ed25519 AAAAada ada@laptop vmlinuz http://127.0.0.1:8080/boot/" + token + "/phone-home"; err != nil || string(text.Text) != want {
+		t.Errorf("preseed %q, %v", text.Text, err)
 	}
 	if m := f.machine("web-01"); m.Run.Stage != lab.StageSeed {
 		t.Errorf("stage %q", m.Run.Stage)
@@ -127,7 +127,7 @@ func TestProvisionedMachineIsServedUntilItPhonesHome(t *testing.T) {
 	if err != nil || answer.BootFile != "" {
 		t.Errorf("DHCP answer after the phone-home: %+v, %v", answer, err)
 	}
-	_, err = f.Preseed(t.Context(), token, "10.0.0.9")
+	_, err = f.RunPreseed(t.Context(), token, "10.0.0.9")
 	f.refused(err, lab.NotFound)
 	if _, err := f.fetch("boot/" + token + "/kernel/vmlinuz"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("kernel after the phone-home: %v", err)
@@ -215,7 +215,7 @@ func TestAddressesOfARunExpire(t *testing.T) {
 	f.provision()
 	token := f.machine("web-01").Run.Token
 	f.advance(25 * time.Hour)
-	_, err := f.Preseed(t.Context(), token, "")
+	_, err := f.RunPreseed(t.Context(), token, "")
 	f.refused(err, lab.NotFound)
 	f.refused(f.PhoneHome(t.Context(), token, ""), lab.NotFound)
 }

@@ -29,9 +29,7 @@ func (s *Server) newHTTP() *http.Server {
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	r.Mount("/dhcp", s.hookGuard.Guard(http.StripPrefix("/dhcp", boot.DHCPHandler(s.lab.DHCP(), s.log)), s.log))
 	s.imageRoutes(r)
-	r.Get("/boot/{token}/preseed", s.preseed)
-	r.Get("/boot/{token}/phone-home", s.phoneHome)
-	r.Post("/boot/{token}/phone-home", s.phoneHome)
+	s.preseedRoutes(r)
 	s.bootFileRoutes(r)
 	return &http.Server{
 		Handler:           r,
@@ -48,24 +46,6 @@ func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("provisioner\n\nEngineers: ssh to this server for the dashboard (ssh -p PORT USER@HOST; `help` lists the commands).\n" +
 		"Machines: DHCP hook under /dhcp/ipv4, files under /boot/.\n"))
-}
-
-func (s *Server) preseed(w http.ResponseWriter, r *http.Request) {
-	text, err := s.lab.Preseed(r.Context(), chi.URLParam(r, "token"), r.RemoteAddr)
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(text) // a machine that has gone asks again
-}
-
-func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request) {
-	if err := s.lab.PhoneHome(r.Context(), chi.URLParam(r, "token"), r.RemoteAddr); err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	_, _ = w.Write([]byte("ok\n"))
 }
 
 // refuse says a lab's error to a machine. What nobody foresaw is logged, and
