@@ -10,6 +10,7 @@ import (
 
 	"provisioner/boot"
 	"provisioner/lab"
+	"provisioner/server/api"
 )
 
 // httpStatus is how a refusal is said in HTTP (RFC 9110 §15).
@@ -22,7 +23,7 @@ var httpStatus = map[lab.Code]int{
 	lab.Internal:    http.StatusInternalServerError,
 }
 
-func (s *Server) newHTTP() *http.Server {
+func (s *Server) newHTTP() (*http.Server, error) {
 	r := chi.NewRouter()
 	r.Use(middleware.Recoverer)
 	r.Get("/", s.welcome)
@@ -31,6 +32,11 @@ func (s *Server) newHTTP() *http.Server {
 	s.imageRoutes(r)
 	s.preseedRoutes(r)
 	s.bootFileRoutes(r)
+	programs, err := api.New(s.lab, s.log)
+	if err != nil {
+		return nil, err
+	}
+	r.Mount(api.Prefix, programs)
 	return &http.Server{
 		Handler:           r,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -38,7 +44,7 @@ func (s *Server) newHTTP() *http.Server {
 		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-	}
+	}, nil
 }
 
 // welcome tells somebody with a browser where they are.

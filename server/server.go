@@ -93,7 +93,9 @@ func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.ssh, err = s.newSSH(cfg.HostKey); err != nil {
 		return nil, fmt.Errorf("ssh host key %s: %w", cfg.HostKey, err)
 	}
-	s.http = s.newHTTP()
+	if s.http, err = s.newHTTP(); err != nil {
+		return nil, err
+	}
 	s.tftp = boot.NewTFTPServer(s.lab.BootFile, func(t boot.Transfer) {
 		t.Name = lab.LogName(t.Name)
 		t.Log(s.log)

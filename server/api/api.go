@@ -1,0 +1,145 @@
+// Package api is what programs use: /api/v1, which speaks JSON.
+//
+// It keeps what scripts for mr-provisioner depend on (paths, keys, status codes,
+// the query language) and adds, in the same style, everything that people can do
+// in the dashboard. Each operation is one call of lab; who may do what is
+// decided there. The OpenAPI document is made of the handlers, and of examples/,
+// which the tests run.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"provisioner/lab"
+	"provisioner/store"
+)
+
+// Prefix is where the API is found on the server.
+const Prefix = "/api/v1"
+
+// api answers the operations.
+type api struct {
+	lab    *lab.Lab
+	log    *slog.Logger
+	router chi.Router
+	huma   huma.API
+}
+
+// New returns the API of a lab, for paths without [Prefix]. It fails where its
+// own examples do not fit its operations.
+func New(l *lab.Lab, log *slog.Logger) (http.Handler, error) {
+	a, err := newAPI(l, log)
+	if err != nil {
+		return nil, err
+	}
+	return a.router, nil
+}
+
+func newAPI(l *lab.Lab, log *slog.Logger) (*api, error) {
+	router := chi.NewRouter()
+	a := &api{lab: l, log: log, router: router}
+	router.Use(allowOrigins)
+	router.NotFound(notFound)
+	router.MethodNotAllowed(methodNotAllowed)
+
+	a.huma = huma.NewAPI(configuration(), humachi.NewAdapter(router.With(a.authenticate, asJSON)))
+	a.huma.UseMiddleware(refuseWith400)
+	a.machineOperations()
+
+	if err := a.documentation(router); err != nil {
+		return nil, fmt.Errorf("API: %w", err)
+	}
+	return a, nil
+}
+
+func configuration() huma.Config {
+	config := huma.DefaultConfig("provisioner", "1")
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // ours are in docs.go
+	config.CreateHooks = nil                                             // no links to schemas in answers
+	config.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
+	return config
+}
+
+// operation adds one. Whoever asks has shown a token.
+func operation[I, O any](a *api, op huma.Operation, do func(context.Context, lab.Actor, *I) (*O, error)) {
+	op.Security = []map[string][]string{{"token": {}}}
+	op.Responses = map[string]*huma.Response{"default": errorResponse()}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, actorOf(ctx), in)
+		if err != nil {
+			return nil, a.refusal(ctx, op, err)
+		}
+		return out, nil
+	})
+}
+
+type actorKey struct{}
+
+func actorOf(ctx context.Context) lab.Actor {
+	actor, _ := ctx.Value(actorKey{}).(lab.Actor)
+	return actor
+}
+
+// authenticate asks for a token: "Bearer TOKEN" (RFC 6750 §2.1), or the token
+// alone, as old clients send it. Without a valid one the answer has no body.
+func (a *api) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := strings.TrimSpace(r.Header.Get("Authorization"))
+		if scheme, rest, ok := strings.Cut(token, " "); ok && strings.EqualFold(scheme, "Bearer") {
+			token = strings.TrimSpace(rest)
+		}
+		needs := store.ScopeOperate
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			needs = store.ScopeRead
+		}
+		actor, err := a.lab.Authenticate(r.Context(), token, needs, r.RemoteAddr)
+		switch {
+		case token == "" || errors.Is(err, lab.ErrToken):
+			w.Header().Set("WWW-Authenticate", `Bearer realm="provisioner"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case err != nil:
+			writeError(w, a.refusal(r.Context(), huma.Operation{Method: r.Method, Path: r.URL.Path}, err))
+		default:
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
+		}
+	})
+}
+
+// allowOrigins lets pages of any site ask: what they may do is decided by the
+// token that they show, never by a cookie.
+func allowOrigins(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Access-Control-Allow-Origin", "*")
+		header.Set("Access-Control-Expose-Headers", "Link, ETag")
+		if r.Method == http.MethodOptions {
+			header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+			header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID")
+			header.Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// asJSON reads every body as JSON, whatever the client calls it: curl calls it
+// a form.
+func asJSON(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/") {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		r.Header.Del("Accept") // there is nothing else
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,131 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"provisioner/lab"
+)
+
+// Machine is a machine in answers. The keys up to netboot_enabled are those of
+// mr-provisioner.
+type Machine struct {
+	ID             int64  `json:"id"`
+	Name           string `json:"name"`
+	Hostname       string `json:"hostname" doc:"The name, with a - for everything but letters and digits"`
+	Arch           string `json:"arch"`
+	Subarch        string `json:"subarch" doc:"Its firmware"`
+	KernelID       *int64 `json:"kernel_id"`
+	KernelOpts     string `json:"kernel_opts"`
+	InitrdID       *int64 `json:"initrd_id"`
+	PreseedID      *int64 `json:"preseed_id"`
+	NetbootEnabled bool   `json:"netboot_enabled"`
+
+	State     string   `json:"state" enum:"unknown,provisioning,ready,error"`
+	Stage     string   `json:"stage" doc:"How far its run has come; empty: none goes on"`
+	Power     string   `json:"power" enum:"on,off,unknown" doc:"As its BMC said last"`
+	Assignees []string `json:"assignees" doc:"Who holds it"`
+}
+
+var notInHostnames = regexp.MustCompile(`[^a-zA-Z0-9]`)
+
+func toMachine(m lab.Machine) Machine {
+	answer := Machine{
+		ID: m.ID, Name: m.Name, Hostname: notInHostnames.ReplaceAllString(m.Name, "-"), Arch: m.Arch, Subarch: m.Subarch,
+		KernelID: optionalID(m.KernelID), KernelOpts: m.KernelOptions, InitrdID: optionalID(m.InitrdID), PreseedID: optionalID(m.PreseedID),
+		NetbootEnabled: m.NetbootEnabled, State: string(m.State), Stage: m.Stage, Power: string(m.Power.State),
+		Assignees: make([]string, len(m.Holders)),
+	}
+	for i, h := range m.Holders {
+		answer.Assignees[i] = h.User
+	}
+	return answer
+}
+
+// optionalID is null for none.
+func optionalID(id int64) *int64 {
+	if id == 0 {
+		return nil
+	}
+	return &id
+}
+
+// machinePath names a machine in a path.
+type machinePath struct {
+	ID string `path:"id" doc:"The machine: its number, or its name" example:"web-01"`
+}
+
+// name is what lab knows the machine by.
+func (p machinePath) name(ctx context.Context, a *api, actor lab.Actor) (string, error) {
+	return a.lab.MachineName(ctx, actor, p.ID)
+}
+
+func (a *api) machineOperations() {
+	operation(a, huma.Operation{
+		OperationID: "list-machines", Method: http.MethodGet, Path: "/machine", Tags: []string{"machines"},
+		Summary: "List machines",
+		Description: "Without `show_all`, only those that you hold. They come in the order of their names. With a `limit`, the header Link " +
+			"(RFC 8288) says where the next page is; without one, all come at once.",
+	}, a.listMachines)
+	operation(a, huma.Operation{
+		OperationID: "get-machine", Method: http.MethodGet, Path: "/machine/{id}", Tags: []string{"machines"},
+		Summary: "Look at a machine",
+	}, a.getMachine)
+}
+
+type listMachinesInput struct {
+	Query   string `query:"q" maxLength:"300" doc:"An expression of the query language; empty: every machine"`
+	ShowAll string `query:"show_all" doc:"true: those of others, and of nobody, too"`
+	Limit   int    `query:"limit" minimum:"1" maximum:"10000" required:"false" doc:"How many at most"`
+	After   string `query:"after" maxLength:"64" doc:"What the header Link said"`
+}
+
+type machineList struct {
+	Link string `header:"Link" doc:"rel=\"next\": where the next page is"`
+	Body []Machine
+}
+
+func (a *api) listMachines(ctx context.Context, actor lab.Actor, in *listMachinesInput) (*machineList, error) {
+	all, _ := strconv.ParseBool(in.ShowAll)
+	found, err := a.lab.FindMachines(ctx, actor, lab.MachineFilter{Query: in.Query, Own: !all}, lab.Page{After: in.After, Limit: in.Limit})
+	if err != nil {
+		return nil, err
+	}
+	out := &machineList{Body: make([]Machine, len(found.Machines))}
+	for i, m := range found.Machines {
+		out.Body[i] = toMachine(m)
+	}
+	if found.Next != "" {
+		next := url.Values{"after": {found.Next}, "limit": {strconv.Itoa(in.Limit)}}
+		for name, value := range map[string]string{"q": in.Query, "show_all": in.ShowAll} {
+			if value != "" {
+				next.Set(name, value)
+			}
+		}
+		out.Link = "<" + Prefix + "/machine?" + next.Encode() + `>; rel="next"`
+	}
+	return out, nil
+}
+
+type machineAnswer struct{ Body Machine }
+
+func (a *api) getMachine(ctx context.Context, actor lab.Actor, in *machinePath) (*machineAnswer, error) {
+	name, err := in.name(ctx, a, actor)
+	if err != nil {
+		return nil, err
+	}
+	return a.machine(ctx, actor, name)
+}
+
+func (a *api) machine(ctx context.Context, actor lab.Actor, name string) (*machineAnswer, error) {
+	m, err := a.lab.Machine(ctx, actor, name)
+	if err != nil {
+		return nil, err
+	}
+	return &machineAnswer{toMachine(m.Machine)}, nil
+}

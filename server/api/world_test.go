@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"provisioner/ipmi"
+	"provisioner/lab"
+	"provisioner/store"
+)
+
+// noon is when everything happens in a world.
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+// world is a lab that answers over HTTP: the admin root, the users ada and
+// grace, and eve, whose token is for reading only; web-01 (1), which ada holds,
+// web-02.lab (2) and arm-01 (3), which has no BMC; kernels, initrds, preseeds.
+type world struct {
+	t   *testing.T
+	lab *lab.Lab
+	bmc *fakeBMC // of web-01
+	api *api
+	url string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, bmc: &fakeBMC{}}
+	w.lab, err = lab.New(lab.Config{
+		Store: db, DataDir: dir, PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1:8080"},
+		Now: func() time.Time { return noon }, PollEvery: time.Hour,
+		NewBMC: func(b store.BMC) (lab.BMC, error) {
+			if b.Address == "web-01" {
+				return w.bmc, nil
+			}
+			return &fakeBMC{}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.populate(db)
+	w.api, err = newAPI(w.lab, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.StripPrefix(Prefix, w.api.router))
+	w.url = server.URL + Prefix
+
+	events := w.lab.Subscribe()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.lab.Run(ctx) }() // ends with cancel, below
+	t.Cleanup(func() {
+		server.Close()
+		cancel()
+		if err := errors.Join(<-ended, w.lab.Close(), db.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	defer events.Close()
+	for known := 0; known < 2; { // the BMCs have said that the machines are off
+		news, _, err := events.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range news {
+			if e.Kind == lab.EventPowerSeen {
+				known++
+			}
+		}
+	}
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) populate(db *store.DB) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	for name, scope := range map[string]store.TokenScope{
+		"root": store.ScopeAdmin, "ada": store.ScopeOperate, "grace": store.ScopeOperate, "eve": store.ScopeRead,
+	} {
+		w.must(w.lab.AddUser(ctx, lab.Local, name, name == "root", nil))
+		w.must(db.Write(ctx, func(tx *store.Tx) error {
+			user, err := tx.User(ctx, name)
+			if err != nil {
+				return err
+			}
+			hash := sha256.Sum256([]byte(tokenOf(name)))
+			_, err = tx.AddToken(ctx, store.Token{UserID: user.ID, Hash: hash[:], Scope: scope, CreatedAt: noon})
+			return err
+		}))
+	}
+	for _, m := range []lab.NewMachine{
+		{Name: "web-01", Arch: "amd64", MACs: []string{"52:54:00:00:00:01"}, BMC: &store.BMC{Address: "web-01"}},
+		{Name: "web-02.lab", Arch: "amd64", MACs: []string{"52:54:00:00:00:02"}, BMC: &store.BMC{Address: "web-02"}},
+		{Name: "arm-01", Arch: "arm64"},
+	} {
+		m.Subarch = "uefi"
+		w.must(w.lab.AddMachine(ctx, lab.Local, m))
+	}
+	w.must(w.lab.Assign(ctx, lab.Local, "web-01", "ada", "kernel tests"))
+	for _, image := range []lab.NewImage{
+		{Name: "grub", Type: store.ImageBootloader, Arch: "amd64", Subarch: "uefi", Filename: "grubx64.efi", Public: true},
+		{Name: "linux", Type: store.ImageKernel, Arch: "amd64", Filename: "vmlinuz", Public: true, KnownGood: true},
+		{Name: "initrd", Type: store.ImageInitrd, Arch: "amd64", Filename: "initrd.gz", Public: true},
+		{Name: "linux-arm", Type: store.ImageKernel, Arch: "arm64", Filename: "vmlinuz", Public: true},
+	} {
+		w.must(w.lab.AddImage(ctx, lab.Local, image, strings.NewReader("content of "+image.Name)))
+	}
+	w.must(w.lab.AddPreseed(ctx, lab.Local, lab.NewPreseed{Name: "debian", Type: "preseed", Content: "d-i hostname {{ hostname }}\n", Public: true}))
+}
+
+// fakeBMC is a BMC that a test plays: that of a machine which is off at first.
+type fakeBMC struct {
+	mu    sync.Mutex
+	on    bool
+	err   error    // what it answers
+	asked []string // what it was told to do
+}
+
+func (b *fakeBMC) do(what string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked = append(b.asked, what)
+	return b.err
+}
+
+func (b *fakeBMC) Power(context.Context) (ipmi.PowerState, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.on {
+		return ipmi.PowerOn, b.err
+	}
+	return ipmi.PowerOff, b.err
+}
+
+func (b *fakeBMC) SetPower(_ context.Context, action ipmi.PowerAction) error {
+	err := b.do("power " + action.String())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.on = err == nil && action != ipmi.PowerDown
+	return err
+}
+
+func (b *fakeBMC) SetBootDevice(_ context.Context, device ipmi.BootDevice, _ ipmi.BootOptions) error {
+	return b.do("boot " + device.String())
+}
+
+func (b *fakeBMC) Identify(context.Context, ipmi.Light) error                  { return b.err }
+func (b *fakeBMC) DeviceInfo(context.Context) (i ipmi.DeviceInfo, err error)   { return i, b.err }
+func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error)              { return nil, b.err }
+func (b *fakeBMC) SEL(context.Context, int) ([]ipmi.SELEntry, error)           { return nil, b.err }
+func (b *fakeBMC) FRU(context.Context) (f ipmi.FRU, err error)                 { return f, b.err }
+func (b *fakeBMC) SOLSettings(context.Context) (s ipmi.SOLSettings, err error) { return s, b.err }
+func (b *fakeBMC) Close(context.Context) error                                 { return nil }
+
+// OpenSOL opens a console on which nothing happens.
+func (b *fakeBMC) OpenSOL(context.Context, bool) (io.ReadWriteCloser, error) {
+	ours, _ := net.Pipe()
+	return ours, nil
+}
