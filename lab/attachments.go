@@ -27,8 +27,9 @@ type attachment struct {
 }
 
 // attachMachines makes the attachments agree with the store: machines that are
-// new are watched, those whose BMC has changed are connected anew, and consoles
-// are kept as the machine and the site have it.
+// new are watched, those that are gone or have no BMC any more are not, those
+// whose BMC or name has changed are connected anew, and consoles are kept as
+// the machine and the site have it.
 func (l *Lab) attachMachines(ctx context.Context) error {
 	type wanted struct {
 		machine store.Machine
@@ -70,9 +71,19 @@ func (l *Lab) attachMachines(ctx context.Context) error {
 		return nil
 	}
 	l.consolesInsist.Store(site.ConsolesInsist)
+	there := make(map[int64]bool, len(all))
+	for _, w := range all {
+		there[w.machine.ID] = true
+	}
+	for id, gone := range l.machines {
+		if !there[id] {
+			gone.stop()
+			delete(l.machines, id)
+		}
+	}
 	for _, w := range all {
 		old := l.machines[w.machine.ID]
-		if old != nil && old.config == w.bmc {
+		if old != nil && old.config == w.bmc && old.machine == w.machine.Name {
 			old.keepConsole(site.keeps(w.machine))
 			continue
 		}

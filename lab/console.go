@@ -73,8 +73,11 @@ func ConsoleHolder(err error) string {
 }
 
 func (l *Lab) consoleLog(m store.Machine) *transcript.Log {
-	return l.consoleLogs.Log(strconv.FormatInt(m.ID, 10), l.log.With("machine", m.Name))
+	return l.consoleLogs.Log(logName(m), l.log.With("machine", m.Name))
 }
+
+// logName is where below consoles/ the log of a machine's console is.
+func logName(m store.Machine) string { return strconv.FormatInt(m.ID, 10) }
 
 // OpenConsole takes a seat at the console of a machine, to watch and, as
 // [console.Viewer.Ask] has it, to type. Its holders and admins may, and a

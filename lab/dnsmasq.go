@@ -71,7 +71,7 @@ func awaitDHCPChange(ctx context.Context, changes Subscription) {
 		}
 		for _, e := range events {
 			switch e.Kind {
-			case EventMachineAdded, EventMachineChanged, EventProvision, EventProvisionEnded, EventImageAdded:
+			case EventMachineAdded, EventMachineChanged, EventMachineRemoved, EventArchChanged, EventProvision, EventProvisionEnded, EventImageAdded:
 				return
 			}
 		}

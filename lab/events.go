@@ -13,6 +13,12 @@ const (
 	EventMachineAdded     = "machine added"
 	EventMachineChanged   = "machine changed"
 	EventMachineRemoved   = "machine removed"
+	EventBMCAdded         = "bmc added"
+	EventBMCChanged       = "bmc changed"
+	EventBMCRemoved       = "bmc removed"
+	EventArchAdded        = "architecture added" // or a subarchitecture, as for the others
+	EventArchChanged      = "architecture changed"
+	EventArchRemoved      = "architecture removed"
 	EventImageAdded       = "image added"
 	EventImageChanged     = "image changed"
 	EventImageRemoved     = "image removed"

@@ -72,7 +72,7 @@ func (l *Lab) react(ctx context.Context, events []store.Event) {
 	attach, patterns, accounts := false, false, false
 	for _, e := range events {
 		switch e.Kind {
-		case EventMachineAdded, EventMachineChanged, EventMachineRemoved, EventSiteChanged:
+		case EventMachineAdded, EventMachineChanged, EventMachineRemoved, EventBMCChanged, EventSiteChanged:
 			attach = true
 		case EventUserChanged, EventUserRemoved, EventKeyRemoved, EventTokenRevoked:
 			accounts = true

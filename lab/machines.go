@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"provisioner/boot"
@@ -110,30 +111,17 @@ func (l *Lab) AddMachine(ctx context.Context, actor Actor, m NewMachine) error {
 	if !actor.IsAdmin() {
 		return fail(Denied, "add machine %s: only an admin may", m.Name)
 	}
-	if !machineName.MatchString(m.Name) {
-		return fail(Invalid, "add machine %q: a machine name has up to 63 letters, digits, `-`, `_` and `.`", m.Name)
+	if err := checkMachineName(m.Name); err != nil {
+		return wrap(err, "add machine %q", m.Name)
 	}
-	macs := make([]string, len(m.MACs))
-	for i, text := range m.MACs {
-		mac, err := boot.ParseMAC(text)
-		if err != nil {
-			return fail(Invalid, "add machine %s: %w", m.Name, err)
-		}
-		macs[i] = mac.String()
+	macs, err := parseMACs(m.MACs)
+	if err == nil && m.BMC != nil {
+		m.BMC, err = l.checkBMC(*m.BMC)
 	}
-	if m.BMC != nil {
-		config := *m.BMC
-		if config.Type == "" {
-			config.Type = store.BMCPlain
-		}
-		m.BMC = &config
-		bmc, err := l.newBMC(config)
-		if err != nil {
-			return fail(Invalid, "add machine %s: %w", m.Name, err)
-		}
-		defer func() { _ = bmc.Close(ctx) }()
+	if err != nil {
+		return wrap(err, "add machine %s", m.Name)
 	}
-	err := l.write(ctx, func(tx *store.Tx) error { return l.addMachine(ctx, tx, actor, m, macs) })
+	err = l.write(ctx, func(tx *store.Tx) error { return l.addMachine(ctx, tx, actor, m, macs) })
 	return wrap(err, "add machine %s", m.Name)
 }
 
@@ -154,9 +142,7 @@ func (l *Lab) addMachine(ctx context.Context, tx *store.Tx, actor Actor, m NewMa
 		return err
 	}
 	if m.BMC != nil {
-		bmc := *m.BMC
-		bmc.ID, bmc.CreatedAt = row.BMCID, l.now()
-		if err := tx.SetMachineBMC(ctx, row.ID, bmc); err != nil {
+		if err := l.giveBMC(ctx, tx, row, *m.BMC); err != nil {
 			return err
 		}
 	}
@@ -164,24 +150,48 @@ func (l *Lab) addMachine(ctx context.Context, tx *store.Tx, actor Actor, m NewMa
 	if err != nil {
 		return err
 	}
-	known := make(map[string]bool, len(have))
-	for _, i := range have {
-		known[i.MAC] = true
-	}
 	for _, mac := range macs {
-		if known[mac] {
-			continue
-		}
-		if err := tx.AddInterface(ctx, row.ID, mac); errors.Is(err, store.ErrExists) {
-			return fail(Conflict, "another machine has an interface with the address %s", mac)
-		} else if err != nil {
-			return err
-		}
-		if err := tx.ForgetDiscovered(ctx, mac); err != nil {
-			return err
+		if !hasMAC(have, mac) {
+			if err := addInterface(ctx, tx, row.ID, mac); err != nil {
+				return err
+			}
 		}
 	}
 	return l.record(ctx, tx, actor, store.Event{Kind: kind, Machine: m.Name, Detail: strings.Join(macs, " ")})
+}
+
+func checkMachineName(name string) error {
+	if !machineName.MatchString(name) {
+		return fail(Invalid, "a machine name has up to 63 letters, digits, `-`, `_` and `.`")
+	}
+	return nil
+}
+
+// parseMACs returns addresses in the form in which they are kept.
+func parseMACs(texts []string) ([]string, error) {
+	macs := make([]string, len(texts))
+	for i, text := range texts {
+		mac, err := boot.ParseMAC(text)
+		if err != nil {
+			return nil, fail(Invalid, "%w", err)
+		}
+		macs[i] = mac.String()
+	}
+	return macs, nil
+}
+
+func hasMAC(interfaces []store.Interface, mac string) bool {
+	return slices.ContainsFunc(interfaces, func(i store.Interface) bool { return i.MAC == mac })
+}
+
+// addInterface gives a machine an interface, whose address is discovered no more.
+func addInterface(ctx context.Context, tx *store.Tx, machineID int64, mac string) error {
+	if err := tx.AddInterface(ctx, machineID, mac); errors.Is(err, store.ErrExists) {
+		return fail(Conflict, "another machine has an interface with the address %s", mac)
+	} else if err != nil {
+		return err
+	}
+	return tx.ForgetDiscovered(ctx, mac)
 }
 
 // holderNames joins the names of who holds a machine, for a sentence.

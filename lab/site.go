@@ -88,30 +88,3 @@ func (l *Lab) ChangeSite(ctx context.Context, actor Actor, change func(*Site)) e
 	})
 	return wrap(err, "change the site's settings")
 }
-
-// SetConsoleMode says when the console of a machine is connected. Only an
-// admin may.
-func (l *Lab) SetConsoleMode(ctx context.Context, actor Actor, name string, mode store.ConsoleMode) error {
-	switch {
-	case mode != store.ConsoleDefault && mode != store.ConsoleAlways && mode != store.ConsoleOnDemand:
-		return fail(Invalid, "console %q of %s: it is one of always and on-demand, or empty for the site's default", mode, name)
-	case !actor.IsAdmin():
-		return fail(Denied, "set the console of %s: only an admin may", name)
-	}
-	err := l.write(ctx, func(tx *store.Tx) error {
-		m, err := tx.Machine(ctx, name)
-		if err != nil {
-			return notFound(err, "machine", name)
-		}
-		m.Console = mode
-		if err := tx.UpdateMachine(ctx, m); err != nil {
-			return err
-		}
-		detail := "console " + string(mode)
-		if mode == store.ConsoleDefault {
-			detail = "console as the site has it"
-		}
-		return l.record(ctx, tx, actor, store.Event{Kind: EventMachineChanged, Machine: m.Name, Detail: detail})
-	})
-	return wrap(err, "set the console of %s", name)
-}

@@ -16,8 +16,3 @@ func (tx *Tx) spendID(ctx context.Context, table string, id int64) error {
 		ON CONFLICT (kind) DO UPDATE SET id = max(id, excluded.id)`, table, id)
 	return plain(err)
 }
-
-func scanWord(r row) (s string, err error) {
-	err = r.Scan(&s)
-	return s, err
-}

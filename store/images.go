@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 )
 
@@ -82,23 +81,6 @@ func (tx *Tx) AddImage(ctx context.Context, i Image) (int64, error) {
 		i.KnownGood, i.Public, millis(i.UploadedAt))
 }
 
-// HasArch reports whether there is an architecture of that name, without
-// regard to case.
-func (tx *Tx) HasArch(ctx context.Context, name string) (bool, error) {
-	_, err := tx.archID(ctx, name)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-func (tx *Tx) archID(ctx context.Context, name string) (int64, error) {
-	return one(ctx, tx, func(r row) (id int64, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, `SELECT id FROM architectures WHERE name = ?`, name)
-}
-
 // UpdateImage keeps what people may change of an image: its name and file
 // name, description, type, architecture, and whether it is known good and
 // public. [ErrExists] where the name is taken, [ErrNotFound] where there is no
@@ -157,15 +139,4 @@ func (tx *Tx) ForgetChoice(ctx context.Context, imageID int64) error {
 	_, err := tx.tx.ExecContext(ctx, `UPDATE machines SET kernel_id = nullif(kernel_id, ?1), initrd_id = nullif(initrd_id, ?1)
 		WHERE kernel_id = ?1 OR initrd_id = ?1`, imageID)
 	return plain(err)
-}
-
-// Subarchs returns the flavours of all architectures, in order.
-func (tx *Tx) Subarchs(ctx context.Context) ([]Subarch, error) {
-	return all(ctx, tx, func(r row) (s Subarch, err error) {
-		var bootloader sql.NullInt64
-		err = r.Scan(&s.ID, &s.Arch, &s.Name, &bootloader)
-		s.BootloaderID = bootloader.Int64
-		return s, err
-	}, `SELECT subarchitectures.id, architectures.name, subarchitectures.name, bootloader_id FROM subarchitectures
-		JOIN architectures ON architectures.id = subarchitectures.arch_id ORDER BY architectures.name, subarchitectures.name`)
 }

@@ -131,36 +131,35 @@ func (tx *Tx) AddMachine(ctx context.Context, m Machine) (int64, error) {
 		m.Name, m.SubarchID, m.State, millis(m.CreatedAt))
 }
 
+// SetMachineIdentity keeps the name and the subarchitecture of a machine. What
+// happened to it is found under its new name. [ErrExists] where that is taken.
+func (tx *Tx) SetMachineIdentity(ctx context.Context, id int64, name string, subarchID int64) error {
+	_, err := tx.tx.ExecContext(ctx, `UPDATE events SET machine = ?1
+		WHERE machine = (SELECT name FROM machines WHERE id = ?2 AND name <> ?1 COLLATE BINARY)`, name, id)
+	if err != nil {
+		return plain(err)
+	}
+	return tx.change(ctx, `UPDATE machines SET name = ?, subarch_id = ? WHERE id = ?`, name, subarchID, id)
+}
+
+// DeleteMachine forgets a machine with its interfaces and runs. What happened
+// to it stays, under its name. Its id is never given again.
+func (tx *Tx) DeleteMachine(ctx context.Context, id int64) error {
+	if err := tx.spendID(ctx, "machines", id); err != nil {
+		return err
+	}
+	return tx.change(ctx, `DELETE FROM machines WHERE id = ?`, id)
+}
+
+// RemoveInterface takes an interface from a machine.
+func (tx *Tx) RemoveInterface(ctx context.Context, machineID int64, mac string) error {
+	return tx.change(ctx, `DELETE FROM interfaces WHERE machine_id = ? AND mac = ?`, machineID, mac)
+}
+
 // UpdateMachine keeps the state, boot settings and console mode of a machine.
 func (tx *Tx) UpdateMachine(ctx context.Context, m Machine) error {
 	return tx.change(ctx, `UPDATE machines SET state = ?, netboot_enabled = ?, kernel_id = ?, initrd_id = ?,
 		kernel_options = ?, preseed_id = ?, console = ? WHERE id = ?`,
 		m.State, m.NetbootEnabled, optionalID(m.KernelID), optionalID(m.InitrdID), m.KernelOptions,
 		optionalID(m.PreseedID), m.Console, m.ID)
-}
-
-// Subarch is a firmware flavour of an architecture.
-type Subarch struct {
-	ID           int64
-	Arch         string
-	Name         string
-	BootloaderID int64 // 0: none
-}
-
-// Subarch returns the flavour of that name. An unknown architecture and an
-// unknown flavour are both [ErrNotFound].
-func (tx *Tx) Subarch(ctx context.Context, arch, name string) (Subarch, error) {
-	return one(ctx, tx, func(r row) (s Subarch, err error) {
-		var bootloader sql.NullInt64
-		err = r.Scan(&s.ID, &s.Arch, &s.Name, &bootloader)
-		s.BootloaderID = bootloader.Int64
-		return s, err
-	}, `SELECT subarchitectures.id, architectures.name, subarchitectures.name, bootloader_id FROM subarchitectures
-		JOIN architectures ON architectures.id = subarchitectures.arch_id
-		WHERE architectures.name = ? AND subarchitectures.name = ?`, arch, name)
-}
-
-// SetBootloader hangs a bootloader on a subarchitecture.
-func (tx *Tx) SetBootloader(ctx context.Context, subarchID, imageID int64) error {
-	return tx.change(ctx, `UPDATE subarchitectures SET bootloader_id = ? WHERE id = ?`, imageID, subarchID)
 }

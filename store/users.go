@@ -89,7 +89,7 @@ func (tx *Tx) Accounts(ctx context.Context) ([]Account, error) {
 
 // HeldMachines returns the names of the machines that a user holds, in order.
 func (tx *Tx) HeldMachines(ctx context.Context, userID int64) ([]string, error) {
-	return all(ctx, tx, scanWord, `SELECT machines.name FROM reservations JOIN machines ON machines.id = reservations.machine_id
+	return all(ctx, tx, scanText, `SELECT machines.name FROM reservations JOIN machines ON machines.id = reservations.machine_id
 		WHERE user_id = ? AND ended_at IS NULL ORDER BY machines.name`, userID)
 }
 
