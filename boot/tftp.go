@@ -56,6 +56,7 @@ type TFTPServer struct {
 	open     OpenFunc
 	done     func(Transfer)
 	admitted admissions
+	threads  threads
 	files    *fileCache
 	answers  *rate.Limiter // to packets of no transfer
 	counters tftpCounters
@@ -120,7 +121,7 @@ func (s *TFTPServer) admit(ctx context.Context, packet []byte, from origin) *adm
 		// A client that missed, or lost, the port of its transfer.
 		s.counters.strangers.Add(1)
 		if s.answers.Allow() {
-			tellStranger(ctx, from)
+			s.tellStranger(ctx, from)
 		}
 		return nil
 	default: // an error is never answered with one
@@ -139,8 +140,8 @@ func (s *TFTPServer) admit(ctx context.Context, packet []byte, from origin) *adm
 	return a
 }
 
-func tellStranger(ctx context.Context, from origin) {
-	socket, err := dialClient(ctx, from)
+func (s *TFTPServer) tellStranger(ctx context.Context, from origin) {
+	socket, err := dialClient(ctx, from, &s.threads)
 	if err != nil {
 		return
 	}
@@ -157,7 +158,6 @@ var (
 func (s *TFTPServer) serve(a *admission) {
 	began := time.Now()
 	done := Transfer{Client: a.from.client}
-	defer s.admitted.release(a)
 	defer func() {
 		// What to do with a panic of open: this transfer fails, the server goes on.
 		if p := recover(); p != nil {
@@ -167,7 +167,8 @@ func (s *TFTPServer) serve(a *admission) {
 		s.counters.ended(done.Err)
 		s.done(done)
 	}()
-	socket, err := dialClient(a.ctx, a.from)
+	defer s.admitted.release(a) // before it is told: who hears of it may count on the place
+	socket, err := dialClient(a.ctx, a.from, &s.threads)
 	if err != nil {
 		done.Name, done.Err = requestName(a.packet), err
 		return

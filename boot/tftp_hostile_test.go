@@ -130,12 +130,19 @@ func TestTFTPAnswersFromTheAddressThatWasAsked(t *testing.T) {
 
 func TestTFTPStartsARequestOnce(t *testing.T) {
 	root, content := makeBig(t)
-	address, _ := startTFTP(t, openIn(root))
-	p := dial(t, address)
+	heard := make(chan struct{})
+	address, _ := startTFTP(t, func(ctx context.Context, name string, client netip.AddrPort) (TFTPFile, error) {
+		<-heard
+		return openIn(root)(ctx, name, client)
+	})
+	p, other := dial(t, address), dial(t, address)
 	const request = "\x00\x01big\x00octet\x00blksize\x001024\x00"
 	send(t, p, request)
 	send(t, p, request)
 	send(t, p, request)
+	send(t, other, "\x00\x04\x00\x07")
+	receive(t, other) // what came before has been dealt with
+	close(heard)
 	transfer := *p
 	receive(t, &transfer) // OACK
 	send(t, &transfer, "\x00\x04\x00\x00")

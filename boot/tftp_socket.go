@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 const (
@@ -107,13 +109,16 @@ func (o *origin) readControl(control []byte) {
 type clientSocket struct {
 	*net.UDPConn
 	quick   *quickIO
+	threads *threads
+	thread  atomic.Pointer[threadIO] // in place of the two first; nil: not in lockstep
 	ipv4    bool
 	segment []byte // the control message that has the kernel cut; nil: it cannot, or is not known to
 	asked   bool   // whether it can
 }
 
-// dialClient opens a socket on a free port for the answer to a request.
-func dialClient(ctx context.Context, from origin) (*clientSocket, error) {
+// dialClient opens a socket on a free port for the answer to a request. Of the
+// threads it may take one.
+func dialClient(ctx context.Context, from origin, threads *threads) (*clientSocket, error) {
 	network, ipv4 := "udp6", from.client.Addr().Is4()
 	if ipv4 {
 		network = "udp4"
@@ -128,7 +133,39 @@ func dialClient(ctx context.Context, from origin) (*clientSocket, error) {
 		_ = conn.Close() // nothing was sent
 		return nil, fmt.Errorf("use the socket for %s: %w", from.client, err)
 	}
-	return &clientSocket{UDPConn: conn, quick: quick, ipv4: ipv4}, nil
+	return &clientSocket{UDPConn: conn, quick: quick, threads: threads, ipv4: ipv4}, nil
+}
+
+// lockstep has the socket's further packets wait in a thread of their own,
+// where one is to be had. Room is not known any more then.
+func (s *clientSocket) lockstep() {
+	if s.thread.Load() != nil || !s.threads.enter() {
+		return
+	}
+	thread, err := newThreadIO(s.UDPConn)
+	if err != nil {
+		s.threads.leave()
+		return // as before
+	}
+	s.thread.Store(thread)
+}
+
+// SetReadDeadline has receive end at a time, or somewhat later.
+func (s *clientSocket) SetReadDeadline(at time.Time) error {
+	if thread := s.thread.Load(); thread != nil {
+		thread.setDeadline(at)
+		return nil
+	}
+	return s.UDPConn.SetReadDeadline(at)
+}
+
+// Close ends the use of the socket, which nobody may be in.
+func (s *clientSocket) Close() error {
+	if thread := s.thread.Load(); thread != nil {
+		s.threads.leave()
+		return thread.close()
+	}
+	return s.UDPConn.Close()
 }
 
 // room asks the kernel for the MTU of the path.
@@ -157,7 +194,8 @@ func (s *clientSocket) send(packets []byte, size int) error {
 	if size == 0 {
 		size = len(packets)
 	}
-	for len(packets) > size && s.canSegment(size) {
+	thread := s.thread.Load()
+	for thread == nil && len(packets) > size && s.canSegment(size) {
 		// As many as fit into one call.
 		most := size * min(maxSegments, maxSegmentsSum/size)
 		chunk := packets[:min(most, len(packets))]
@@ -172,7 +210,13 @@ func (s *clientSocket) send(packets []byte, size int) error {
 	}
 	for len(packets) > 0 {
 		packet := packets[:min(size, len(packets))]
-		if err := s.quick.write(packet); err != nil {
+		var err error
+		if thread != nil {
+			err = thread.write(packet)
+		} else {
+			err = s.quick.write(packet)
+		}
+		if err != nil {
 			if err := fatal(err); err != nil {
 				return err
 			}
@@ -210,8 +254,12 @@ func segmentControl(size int) []byte {
 	return control
 }
 
-func (s *clientSocket) receive(packet []byte) (int, error) {
-	n, err := s.quick.read(packet)
+func (s *clientSocket) receive(packet []byte) (n int, err error) {
+	if thread := s.thread.Load(); thread != nil {
+		n, err = thread.read(packet)
+	} else {
+		n, err = s.quick.read(packet)
+	}
 	if err != nil {
 		if gone := clientGone(err); gone != nil {
 			return 0, gone

@@ -27,6 +27,9 @@ type datagrams interface {
 	// receive waits for one, of which at most len(packet) bytes are kept.
 	receive(packet []byte) (int, error)
 	SetReadDeadline(at time.Time) error
+	// lockstep tells that from now on each datagram is answered before the next
+	// is sent. Deadlines that were set are forgotten.
+	lockstep()
 	// room is the size of the largest datagram that arrives unbroken, in bytes.
 	room() int
 }
@@ -93,7 +96,13 @@ func (t *transfer) run(ctx context.Context) error {
 	t.from = from
 	stride := headerSize + t.terms.block
 	t.window = make([]byte, t.terms.window*stride)
+	inStep := false
 	for {
+		if t.heard && t.terms.window == 1 && !inStep { // who has not answered is not worth a thread
+			inStep = true
+			t.conn.lockstep()
+			t.deadline = time.Time{}
+		}
 		if err := t.fill(); err != nil {
 			return err
 		}

@@ -222,6 +222,7 @@ func FuzzTransfer(f *testing.F) {
 type loopWire struct{ last [4]byte }
 
 func (w *loopWire) room() int                       { return 1472 }
+func (w *loopWire) lockstep()                       {}
 func (w *loopWire) SetReadDeadline(time.Time) error { return nil }
 func (w *loopWire) send(packets []byte, size int) error {
 	at := 0
