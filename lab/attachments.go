@@ -24,6 +24,8 @@ type attachment struct {
 	let    func() // lets go of the console that a run holds; nil: no run
 	unkeep func() // has the console on demand again; nil: it is
 	seats  []*Seat
+
+	visited time.Time // when somebody was seen in one of them last; zero: not
 }
 
 // attachMachines makes the attachments agree with the store: machines that are

@@ -34,6 +34,16 @@ const (
 	EventPreseedRemoved   = "preseed removed"
 	EventReserved         = "reserved"
 	EventReleased         = "released"
+	EventExtended         = "term extended"
+	EventTermEnding       = "term ending" // soon; of the holder, as the next two
+	EventTermOver         = "term over"   // the grace begins
+	EventIdle             = "idle"        // nobody seems to use the machine
+	EventLent             = "lent"
+	EventReturned         = "returned" // to who lent it
+	EventQueued           = "queued"   // somebody waits for a machine
+	EventQueueLeft        = "queue left"
+	EventPoolChanged      = "pool changed" // or a group of users
+	EventWebhookChanged   = "webhook changed"
 	EventPower            = "power"        // somebody asked for it
 	EventPowerFailed      = "power failed" // somebody asked, in vain
 	EventIdentify         = "identify"

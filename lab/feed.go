@@ -69,21 +69,39 @@ func (l *Lab) publishAfter(ctx context.Context, last int64) (int64, error) {
 // from. Of many events of one kind, it may see only the last state.
 func (l *Lab) react(ctx context.Context, events []store.Event) {
 	var err error
-	attach, patterns, accounts := false, false, false
+	attach, patterns, accounts, tend, turnOff := false, false, false, false, false
 	for _, e := range events {
 		switch e.Kind {
 		case EventMachineAdded, EventMachineChanged, EventMachineRemoved, EventBMCChanged, EventSiteChanged:
-			attach = true
+			attach, tend = true, true
 		case EventUserChanged, EventUserRemoved, EventKeyRemoved, EventTokenRevoked:
 			accounts = true
 		case EventPatternAdded, EventPatternRemoved:
 			patterns = true
 		case EventReleased:
 			err = errors.Join(err, l.closeConsoles(ctx, e.Machine))
+			tend, turnOff = true, true
+		case EventLent:
+			err = errors.Join(err, l.closeConsoles(ctx, e.Machine))
+			tend = true
+		case EventReserved:
+			l.waiters.wakeUser(e.User)
+			tend = true
+		case EventExtended, EventReturned, EventPoolChanged:
+			tend = true
+		case EventTermEnding, EventTermOver, EventIdle:
+			l.tellHolder(e)
 		case EventProvisionEnded:
 			err = errors.Join(err, l.endHold(ctx, e.Machine))
 		}
 	}
+	if tend {
+		l.tend()
+	}
+	if turnOff {
+		wake(l.wakePowerOffs)
+	}
+	wake(l.wakeWebhooks)
 	if attach {
 		err = errors.Join(err, l.attachMachines(ctx))
 	}

@@ -80,6 +80,12 @@ type Lab struct {
 	bus      Bus
 	wakeFeed chan struct{}
 
+	waiters          waiters
+	turningOff       map[int64]chan struct{} // by machine id: closed when its BMC has answered; guarded by mu
+	wakeReservations chan struct{}
+	wakePowerOffs    chan struct{}
+	wakeWebhooks     chan struct{}
+
 	claim      claim
 	polls      chan struct{} // places for the pollers, see maxPolls
 	watchers   *errgroup.Group
@@ -121,6 +127,12 @@ func New(cfg Config) (*Lab, error) {
 		machines:  make(map[int64]*attachment),
 		sessions:  make(map[*session]struct{}),
 		claim:     claim{limit: rate.NewLimiter(rate.Every(claimEvery), claimBurst)},
+
+		waiters:          waiters{byID: make(map[int64]*waiter)},
+		turningOff:       make(map[int64]chan struct{}),
+		wakeReservations: make(chan struct{}, 1),
+		wakePowerOffs:    make(chan struct{}, 1),
+		wakeWebhooks:     make(chan struct{}, 1),
 
 		clients:       dhcpClients{byMAC: make(map[string]dhcpClient)},
 		sightings:     newSightings(),
@@ -183,6 +195,9 @@ func (l *Lab) Run(ctx context.Context) error {
 	})
 	group.Go(func() error { return l.feed(groupCtx, last) })
 	group.Go(func() error { return l.housekeep(groupCtx) })
+	group.Go(func() error { return l.keepReservations(groupCtx) })
+	group.Go(func() error { return l.turnOffReleased(groupCtx) })
+	group.Go(func() error { return l.deliverWebhooks(groupCtx) })
 	group.Go(func() error {
 		l.consoleLogs.Sweep(groupCtx, l.log)
 		return nil

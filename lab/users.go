@@ -161,8 +161,8 @@ func anAdminStays(ctx context.Context, tx *store.Tx, before store.User) error {
 	return err
 }
 
-// RemoveUser forgets an account with its keys and tokens, and what it held
-// formerly; images and preseeds of it stay, and are nobody's. Only an admin
+// RemoveUser forgets an account with its keys and tokens; images and preseeds
+// of it stay, and are nobody's, and the history keeps its name. Only an admin
 // may, and not while the account holds machines: the error names them. An
 // account that is disabled instead (see [Lab.ChangeUser]) keeps its history.
 func (l *Lab) RemoveUser(ctx context.Context, actor Actor, name string) error {

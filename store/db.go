@@ -237,6 +237,12 @@ func (o optionalTime) Scan(value any) error {
 	return nil
 }
 
+// optionalMillis is the form in which a time is written that may be null; the
+// zero time is.
+func optionalMillis(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: millis(t), Valid: !t.IsZero()}
+}
+
 // moment reads a time that is never null.
 type moment struct{ *time.Time }
 

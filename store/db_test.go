@@ -263,7 +263,8 @@ func TestMachineCarriesItsHoldersAndSettings(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := tx.AddReservation(ctx, id, user, "bisect", noon); err != nil {
+		_, err = tx.AddReservation(ctx, store.Reservation{MachineID: id, UserID: user, Reason: "bisect", StartedAt: noon, CountedAt: noon})
+		if err != nil {
 			return err
 		}
 		if err := tx.SetMachineBMC(ctx, id, store.BMC{Type: store.BMCPlain, Address: "10.0.0.1", Username: "u", Password: "p", CreatedAt: noon}); err != nil {
@@ -282,22 +283,25 @@ func TestMachineCarriesItsHoldersAndSettings(t *testing.T) {
 	if m.Name != "web-01" || m.Arch != "amd64" || m.Subarch != "uefi" || !m.EFIBoot || m.BMCID == 0 {
 		t.Errorf("machine: %+v", m)
 	}
-	want := store.Holder{UserID: m.Holders[0].UserID, User: "grace", Reason: "bisect", Since: noon}
+	want := store.Holder{ReservationID: m.Holders[0].ReservationID, UserID: m.Holders[0].UserID, User: "grace", Reason: "bisect", Since: noon}
 	if len(m.Holders) != 1 || m.Holders[0] != want || !m.HeldBy(want.UserID) {
 		t.Errorf("holders: %+v", m.Holders)
 	}
 	write(t, db, func(ctx context.Context, tx *store.Tx) error {
-		return tx.EndReservation(ctx, m.ID, want.UserID, noon.Add(time.Hour))
+		return tx.EndReservation(ctx, want.ReservationID, noon.Add(time.Hour), "grace", store.EndedReleased)
 	})
 	err = db.Write(t.Context(), func(tx *store.Tx) error {
-		return tx.EndReservation(t.Context(), m.ID, want.UserID, noon.Add(time.Hour))
+		return tx.EndReservation(t.Context(), want.ReservationID, noon.Add(time.Hour), "grace", store.EndedReleased)
 	})
 	if !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("second release: %v", err)
 	}
 	var held []store.Held
 	err = db.Write(t.Context(), func(tx *store.Tx) error {
-		if err := tx.AddReservation(t.Context(), m.ID, want.UserID, "", noon.Add(2*time.Hour)); err != nil {
+		_, err := tx.AddReservation(t.Context(), store.Reservation{
+			MachineID: m.ID, UserID: want.UserID, StartedAt: noon.Add(2 * time.Hour), CountedAt: noon.Add(2 * time.Hour),
+		})
+		if err != nil {
 			return err
 		}
 		held, err = tx.Held(t.Context(), m.ID, want.UserID)

@@ -101,7 +101,8 @@ func (p *population) fill(ctx context.Context, tx *store.Tx, n int) error {
 		var holders, macs []string
 		for u := range i % 7 % 4 { // none, most of the time
 			holders = append(holders, []string{"ada", "grace", "eve"}[u])
-			if err := tx.AddReservation(ctx, m.ID, users[u], "for a test", noon); err != nil {
+			held := store.Reservation{MachineID: m.ID, UserID: users[u], Reason: "for a test", StartedAt: noon, CountedAt: noon}
+			if _, err := tx.AddReservation(ctx, held); err != nil {
 				return err
 			}
 		}

@@ -49,10 +49,13 @@ type Machine struct {
 
 // Holder is a user who holds a machine.
 type Holder struct {
-	UserID int64
-	User   string
-	Reason string
-	Since  time.Time
+	ReservationID int64
+	UserID        int64
+	User          string
+	Reason        string
+	Since         time.Time
+	Until         time.Time // when the term ends; zero: it has none
+	LentBy        string    // who lent it to them; empty: nobody
 }
 
 // HeldBy reports whether the user is among the holders.

@@ -51,8 +51,8 @@ func (tx *Tx) UpdateUser(ctx context.Context, u User) error {
 	return tx.change(ctx, `UPDATE users SET name = ?, role = ?, disabled = ? WHERE id = ?`, u.Name, u.Role, u.Disabled, u.ID)
 }
 
-// DeleteUser forgets an account with its keys, tokens, uploads and reservations.
-// What it owns is nobody's from then on. Its id is never given again.
+// DeleteUser forgets an account with its keys, tokens and uploads. It must not
+// hold anything. What it owns is nobody's from then on. Its id is never given again.
 func (tx *Tx) DeleteUser(ctx context.Context, id int64) error {
 	if err := tx.spendID(ctx, "users", id); err != nil {
 		return err

@@ -41,6 +41,7 @@ const (
 	Writes                    // Who types now; an empty Who: nobody
 	Yours                     // the viewer who is told types now
 	Refused                   // some input did not pass; What says why
+	Told                      // What concerns them at this console
 )
 
 // Notice is something that a viewer is told.
@@ -70,6 +71,8 @@ func (n Notice) String() string {
 		return "you type now"
 	case Refused:
 		return "not sent: " + n.What
+	case Told:
+		return n.What
 	}
 	return fmt.Sprintf("notice %d", n.Kind)
 }
@@ -131,6 +134,13 @@ func (v *Viewer) Yield() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.yieldLocked(v)
+}
+
+// Tell has the viewer read a notice.
+func (v *Viewer) Tell(what string) {
+	v.console.mu.Lock()
+	defer v.console.mu.Unlock()
+	v.noticeLocked(Notice{Kind: Told, What: what})
 }
 
 // Mode returns what the viewer does.
