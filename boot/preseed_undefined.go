@@ -73,15 +73,15 @@ func (l *lookups) define(variables map[string]any) {
 // undefined is a function, since the template engine takes one for false, for
 // no number and for no list, and since it can hold the name. Called without
 // arguments, which no template can do, it notes its use.
-type undefined func(args *exec.VarArgs) *exec.Value
+type undefined func(args *exec.VarArgs) any
 
 func (l *lookups) undefined(name, where string) undefined {
-	return func(args *exec.VarArgs) *exec.Value {
+	return func(args *exec.VarArgs) any {
 		l.miss(Undefined{Name: name, Line: l.lines[where]})
 		if args != nil {
-			return exec.AsValue(fmt.Errorf("%s is undefined, and no function", name))
+			return fmt.Errorf("%s is undefined, and no function", name)
 		}
-		return exec.AsValue(name)
+		return name
 	}
 }
 
@@ -94,15 +94,18 @@ func (l *lookups) miss(u Undefined) {
 	}
 }
 
+// use notes that the value was used, and gives its name.
+func (u undefined) use() string { return fmt.Sprint(u(nil)) }
+
 // String renders it empty.
 func (u undefined) String() string {
-	u(nil)
+	u.use()
 	return ""
 }
 
 // GetAttribute fails, as it does in Jinja2.
 func (u undefined) GetAttribute(name string) (*exec.Value, bool) {
-	return exec.AsValue(fmt.Errorf("%s is undefined, and so has no %s", u(nil).String(), oneLine(name))), false
+	return exec.AsValue(fmt.Errorf("%s is undefined, and so has no %s", u.use(), oneLine(name))), false
 }
 
 // GetItem fails likewise.
@@ -112,20 +115,41 @@ func (u undefined) GetItem(key any) (*exec.Value, bool) {
 
 // MarshalJSON makes it null for the filter tojson.
 func (u undefined) MarshalJSON() ([]byte, error) {
-	u(nil)
+	u.use()
 	return []byte("null"), nil
 }
 
-// orNil turns an undefined value into nil, and notes its use where that is one.
+// absent is a variable that is defined and has no value, such as initrd where
+// there is none. It is nil, but its attributes render empty, as they do for a
+// Python program. It is a function for the reasons that undefined is one.
+type absent func(args *exec.VarArgs) any
+
+func noValue(*exec.VarArgs) any { return nil }
+
+func (absent) String() string { return "" }
+
+// GetAttribute gives nil.
+func (absent) GetAttribute(string) (*exec.Value, bool) { return exec.AsValue(nil), true }
+
+// GetItem gives nil.
+func (absent) GetItem(any) (*exec.Value, bool) { return exec.AsValue(nil), true }
+
+// MarshalJSON makes it null for the filter tojson.
+func (absent) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// orNil turns what is undefined or absent into nil, and notes the use of what
+// is undefined where it is one.
 func orNil(value *exec.Value, isUse bool) *exec.Value {
-	u, ok := value.Interface().(undefined)
-	if !ok {
-		return value
+	switch v := value.Interface().(type) {
+	case undefined:
+		if isUse {
+			v.use()
+		}
+		return exec.AsValue(nil)
+	case absent:
+		return exec.AsValue(nil)
 	}
-	if isUse {
-		u(nil)
-	}
-	return exec.AsValue(nil)
+	return value
 }
 
 // filters are Jinja2's, which take what is undefined for nil.
@@ -180,7 +204,7 @@ type watchedLoop struct {
 }
 
 func (w *watchedLoop) Execute(r *exec.Renderer, tag *nodes.ControlStructureBlock) error {
-	orNil(r.Eval(w.ObjectEvaluator), true)
+	_ = orNil(r.Eval(w.ObjectEvaluator), true)
 	return w.ForControlStructure.Execute(r, tag)
 }
 

@@ -34,6 +34,8 @@ type commands struct {
 	BMC        bmcCommand        `cmd:"" name:"bmc" help:"Who the BMC of a machine is, and how it is set up for consoles."`
 	Patterns   patternsCommand   `cmd:"" help:"What is looked for in the output of all consoles, such as kernel panics and login prompts."`
 	Image      imageCommand      `cmd:"" help:"Kernels, initrds and bootloaders. scp FILE HOST:images/kernel/amd64/ uploads one."`
+	Preseed    preseedCommand    `cmd:"" help:"Templates of the answers that installers are given."`
+	Disks      disksCommand      `cmd:"" help:"The disks of a machine, for preseeds to name. The first is where its system goes."`
 	Whoami     whoamiCommand     `cmd:"" help:"Who you are to this server."`
 	Help       helpCommand       `cmd:"" help:"This list."`
 }

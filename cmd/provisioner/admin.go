@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 
@@ -16,12 +17,17 @@ import (
 // local opens the lab on a data folder, beside a server that may run on it,
 // for one command of whoever may write that folder.
 func (d data) local(ctx context.Context, fn func(*lab.Lab) error) (err error) {
+	return d.localAt(ctx, nil, fn)
+}
+
+// localAt is local with the base of the addresses that machines are given.
+func (d data) localAt(ctx context.Context, publicURL *url.URL, fn func(*lab.Lab) error) (err error) {
 	db, _, err := openData(ctx, d.Data, false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	l, err := lab.New(lab.Config{Store: db, DataDir: d.Data})
+	l, err := lab.New(lab.Config{Store: db, DataDir: d.Data, PublicURL: publicURL})
 	if err != nil {
 		return err
 	}
@@ -78,27 +84,6 @@ func (c *tokenCreateCommand) Run(ctx context.Context) error {
 		}
 		_, err = fmt.Println(token)
 		return err
-	})
-}
-
-type preseedCommand struct {
-	Add preseedAddCommand `cmd:"" help:"Add a template that everybody may install with."`
-}
-
-type preseedAddCommand struct {
-	data
-	Name string `arg:""`
-	File string `arg:"" help:"The template (Jinja2). A dash: standard input." type:"path"`
-	Type string `default:"preseed" enum:"preseed,kickstart,autoyast" help:"preseed, kickstart or autoyast."`
-}
-
-func (c *preseedAddCommand) Run(ctx context.Context) error {
-	content, err := readFile(c.File, 4<<20)
-	if err != nil {
-		return fmt.Errorf("add preseed: %w", err)
-	}
-	return c.local(ctx, func(l *lab.Lab) error {
-		return l.AddPreseed(ctx, lab.Local, lab.NewPreseed{Name: c.Name, Type: c.Type, Content: string(content), Public: true})
 	})
 }
 

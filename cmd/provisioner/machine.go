@@ -18,6 +18,7 @@ type machineCommand struct {
 	Add        machineAddCommand        `cmd:"" help:"Add a machine, or change the BMC of one."`
 	Set        machineSetCommand        `cmd:"" help:"Say when a machine's console is connected."`
 	Interface  machineInterfaceCommand  `cmd:"" help:"Say which address an interface of a machine has. Without flags: show what there is."`
+	Disks      machineDisksCommand      `cmd:"" help:"Say which disks a machine has, for preseeds to name. Without any: show what there is."`
 	Discovered machineDiscoveredCommand `cmd:"" help:"Addresses that asked for a boot, and belong to no machine."`
 }
 
