@@ -43,12 +43,12 @@ func (tx *Tx) Pool(ctx context.Context, name string) (Pool, error) {
 }
 
 func (tx *Tx) fillPool(ctx context.Context, p *Pool) (err error) {
-	p.Machines, err = all(ctx, tx, scanWord, `SELECT machines.name FROM pool_machines
+	p.Machines, err = all(ctx, tx, scanText, `SELECT machines.name FROM pool_machines
 		JOIN machines ON machines.id = machine_id WHERE pool_id = ? ORDER BY machines.name`, p.ID)
 	if err != nil {
 		return err
 	}
-	p.Groups, err = all(ctx, tx, scanWord, `SELECT user_groups.name FROM pool_groups
+	p.Groups, err = all(ctx, tx, scanText, `SELECT user_groups.name FROM pool_groups
 		JOIN user_groups ON user_groups.id = group_id WHERE pool_id = ? ORDER BY user_groups.name`, p.ID)
 	return err
 }
@@ -121,7 +121,7 @@ func (tx *Tx) Group(ctx context.Context, name string) (Group, error) {
 }
 
 func (tx *Tx) fillGroup(ctx context.Context, g *Group) (err error) {
-	g.Members, err = all(ctx, tx, scanWord, `SELECT users.name FROM group_members
+	g.Members, err = all(ctx, tx, scanText, `SELECT users.name FROM group_members
 		JOIN users ON users.id = user_id WHERE group_id = ? ORDER BY users.name`, g.ID)
 	return err
 }
@@ -143,7 +143,7 @@ func (tx *Tx) DeleteGroup(ctx context.Context, id int64) error {
 
 // PoolsOf returns the names of the pools that a machine is in, in order.
 func (tx *Tx) PoolsOf(ctx context.Context, machineID int64) ([]string, error) {
-	return all(ctx, tx, scanWord, `SELECT pools.name FROM pool_machines JOIN pools ON pools.id = pool_id
+	return all(ctx, tx, scanText, `SELECT pools.name FROM pool_machines JOIN pools ON pools.id = pool_id
 		WHERE machine_id = ? ORDER BY pools.name`, machineID)
 }
 
