@@ -36,14 +36,21 @@ const (
 )
 
 // LogName is the name of a boot request as a log may hold it: without the
-// token of its run, which is as good as a password while the run goes on.
+// token of its run, which is as good as a password while the run goes on. It is
+// taken out of any path, since bootloaders ask below folders of their own.
 func LogName(name string) string {
-	before, after, found := strings.Cut(name, bootFolder+"/")
-	token, rest, _ := strings.Cut(after, "/")
-	if !found || token == "" || strings.Trim(before, "/") != "" {
-		return name
+	elements := strings.Split(name, "/")
+	before := ""
+	for i, element := range elements {
+		if element == "" {
+			continue
+		}
+		if before == bootFolder {
+			elements[i] = "..."
+		}
+		before = element
 	}
-	return before + bootFolder + "/.../" + rest
+	return strings.Join(elements, "/")
 }
 
 // machineActor is a machine that speaks for itself, from an address.

@@ -293,7 +293,9 @@ func TestLogsHoldNoTokens(t *testing.T) {
 	for name, want := range map[string]string{
 		"/boot/secret/kernel/vmlinuz": "/boot/.../kernel/vmlinuz",
 		"boot/secret/preseed":         "boot/.../preseed",
-		"boot/secret":                 "boot/.../",
+		"boot/secret":                 "boot/...",
+		"//boot//secret/kernel":       "//boot//.../kernel",
+		"a/b//boot/secret/kernel/x":   "a/b//boot/.../kernel/x",
 		webConfig:                     webConfig,
 		"bootloaders/amd64/uefi/x":    "bootloaders/amd64/uefi/x",
 	} {

@@ -22,6 +22,7 @@ type bootloaderImportCommand struct {
 	Kind    string   `arg:"" enum:"grub-efi,grub-pc,pxelinux,ipxe,shim-signed" help:"grub-efi, grub-pc (BIOS), pxelinux (BIOS), ipxe or shim-signed (Secure Boot)."`
 	Arch    string   `default:"amd64" enum:"amd64,arm64" help:"amd64 or arm64."`
 	BIOS    bool     `name:"bios" help:"Of ipxe: for machines that start by BIOS."`
+	TFTP    bool     `name:"tftp" help:"Of pxelinux: the one that loads by TFTP alone, for network cards on which the other stops after its first line."`
 	Package []string `placeholder:"FILE.deb" help:"Take the files from this package instead of those that are installed; may be given several times. It is unpacked, not installed." type:"existingfile"`
 }
 
@@ -53,13 +54,18 @@ type grubImage struct {
 var grubModules = strings.Fields(`normal configfile linux net tftp http test true echo sleep regexp search search_fs_file
 	search_fs_uuid search_label chain part_gpt part_msdos fat ext2 serial terminal minicmd ls cat help reboot halt gzio xzio all_video`)
 
-// bootloaderSources are by kind and architecture.
+// bootloaderSources are by kind, and by architecture or the flag that chooses another one.
 var bootloaderSources = map[[2]string]bootloaderSource{
 	{"grub-efi", "amd64"}: {subarch: "uefi", grub: &grubImage{"grubx64.efi", "x86_64-efi", "grub-efi-amd64-bin", []string{"efinet", "efifwsetup"}}},
 	{"grub-efi", "arm64"}: {subarch: "uefi", grub: &grubImage{"grubaa64.efi", "arm64-efi", "grub-efi-arm64-bin", []string{"efinet", "efifwsetup"}}},
 	{"grub-pc", "amd64"}:  {subarch: "bios", grub: &grubImage{"grub.0", "i386-pc", "grub-pc-bin", []string{"pxe", "biosdisk", "linux16"}}},
 	{"pxelinux", "amd64"}: {subarch: "bios", files: []bootloaderFile{
 		{"lpxelinux.0", "usr/lib/PXELINUX/lpxelinux.0", "pxelinux"},
+		{"ldlinux.c32", "usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common"},
+	}},
+	// It calls the TFTP of the network card's ROM, where lpxelinux.0 drives the card by itself: not all ROMs bear that.
+	{"pxelinux", "tftp"}: {subarch: "bios", files: []bootloaderFile{
+		{"pxelinux.0", "usr/lib/PXELINUX/pxelinux.0", "pxelinux"},
 		{"ldlinux.c32", "usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common"},
 	}},
 	{"ipxe", "amd64"}: {subarch: "uefi", files: []bootloaderFile{{"snponly.efi", "usr/lib/ipxe/snponly.efi", "ipxe"}}},
@@ -84,6 +90,12 @@ func (c *bootloaderImportCommand) Run(ctx context.Context) (err error) {
 			return errors.New("import bootloader: --bios is for ipxe on amd64; grub-pc and pxelinux are for BIOS anyway")
 		}
 		key[1] = "bios"
+	}
+	if c.TFTP {
+		if key != [2]string{"pxelinux", "amd64"} {
+			return errors.New("import bootloader: --tftp is for pxelinux on amd64; the others find out by themselves whether HTTP answers")
+		}
+		key[1] = "tftp"
 	}
 	source, ok := bootloaderSources[key]
 	if !ok {
