@@ -37,8 +37,8 @@ func proxyRequest(t testing.TB, kind dhcpv4.MessageType, change ...dhcpv4.Modifi
 }
 
 // proxyOn is a socket of an interface that has an address, and no kernel.
-func proxyOn(port int) *proxyConn {
-	return &proxyConn{name: "test", port: port, address: func() (netip.Addr, error) { return proxyAddress, nil }}
+func proxyOn(port int) *dhcpConn {
+	return &dhcpConn{name: "test", port: port, address: func() (netip.Addr, error) { return proxyAddress, nil }}
 }
 
 func TestProxyDHCPOffersABootFile(t *testing.T) {
@@ -74,7 +74,7 @@ func TestProxyDHCPOffersABootFile(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			answers := &fakeAnswers{answer: test.answer}
 			server := NewProxyDHCP(answers, slog.New(slog.DiscardHandler))
-			packet, to := server.handle(t.Context(), proxyOn(test.port), test.request.ToBytes(), from)
+			packet, to := server.respond(t.Context(), proxyOn(test.port), test.request.ToBytes(), from)
 			if packet == nil {
 				t.Fatalf("no answer; %+v", server.Stats())
 			}
@@ -155,7 +155,7 @@ func TestProxyDHCPKeepsSilent(t *testing.T) {
 			var log bytes.Buffer
 			server := NewProxyDHCP(&fakeAnswers{answer: test.answer, err: test.err}, slog.New(slog.NewTextHandler(&log, nil)))
 			for range 3 {
-				if reply, to := server.handle(t.Context(), proxyOn(test.port), test.packet, broadcast); reply != nil {
+				if reply, to := server.respond(t.Context(), proxyOn(test.port), test.packet, broadcast); reply != nil {
 					t.Errorf("%d bytes to %s", len(reply), to)
 				}
 			}
@@ -175,8 +175,8 @@ func TestProxyDHCPKeepsSilent(t *testing.T) {
 
 func TestProxyDHCPOfAnInterfaceWithoutAddress(t *testing.T) {
 	server := NewProxyDHCP(&fakeAnswers{answer: proxyFile}, slog.New(slog.DiscardHandler))
-	conn := &proxyConn{name: "test", port: 67, address: func() (netip.Addr, error) { return netip.Addr{}, errors.New("it was unplugged") }}
-	if reply, _ := server.handle(t.Context(), conn, proxyRequest(t, dhcpv4.MessageTypeDiscover).ToBytes(), broadcast); reply != nil {
+	conn := &dhcpConn{name: "test", port: 67, address: func() (netip.Addr, error) { return netip.Addr{}, errors.New("it was unplugged") }}
+	if reply, _ := server.respond(t.Context(), conn, proxyRequest(t, dhcpv4.MessageTypeDiscover).ToBytes(), broadcast); reply != nil {
 		t.Error("it answers")
 	}
 	if got := server.Stats().Failed; got != 1 {
@@ -194,7 +194,7 @@ func TestProxyDHCPServes(t *testing.T) {
 	server := NewProxyDHCP(&fakeAnswers{answer: proxyFile}, slog.New(slog.DiscardHandler))
 	socket := proxyOn(portProxyDHCP)
 	socket.conn = conn
-	server.conns = append(server.conns, socket)
+	server.sockets.conns = append(server.sockets.conns, socket)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx) }() // ends with cancel, below
@@ -251,7 +251,7 @@ func FuzzProxyDHCP(f *testing.F) {
 		if again {
 			port = portProxyDHCP
 		}
-		reply, to := server.handle(t.Context(), proxyOn(port), packet, netip.MustParseAddrPort("10.77.0.100:68"))
+		reply, to := server.respond(t.Context(), proxyOn(port), packet, netip.MustParseAddrPort("10.77.0.100:68"))
 		if reply == nil {
 			return
 		}

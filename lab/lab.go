@@ -70,6 +70,7 @@ type Lab struct {
 	nextServer    atomic.Pointer[netip.Addr] // see tftpAddress; nil: not looked up yet
 	clients       dhcpClients
 	sightings     *sightings
+	holds         *addressHolds
 	maxDiscovered int
 
 	consoleRoot    *os.Root
@@ -136,6 +137,7 @@ func New(cfg Config) (*Lab, error) {
 
 		clients:       dhcpClients{byMAC: make(map[string]dhcpClient)},
 		sightings:     newSightings(),
+		holds:         newAddressHolds(),
 		maxDiscovered: cfg.MaxDiscovered,
 
 		consoleRoot: consoleRoot,

@@ -106,7 +106,7 @@ func TestUEFIClientIsGivenAURLThatIsServed(t *testing.T) {
 	if status, body := s.ask(http.MethodPost, "/dhcp/ipv4/seen", seen); status != 200 {
 		t.Errorf("seen: %d %s", status, body)
 	}
-	want := `{"options":[{"option":67,"value":"http://127.0.0.1/bootloaders/amd64/uefi/grubx64.efi"},{"option":60,"value":"HTTPClient"}],"next-server":"127.0.0.1"}`
+	want := `{"options":[{"option":67,"value":"http://127.0.0.1/bootloaders/amd64/uefi/grubx64.efi"},{"option":60,"value":"HTTPClient"},{"option":12,"value":"web-00000"}],"next-server":"127.0.0.1"}`
 	if status, body := s.ask(http.MethodGet, "/dhcp/ipv4?hwaddr="+siteMAC(0), ""); status != 200 || body != want {
 		t.Errorf("answer: %d %s, want %s", status, body, want)
 	}

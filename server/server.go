@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"charm.land/ssh"
@@ -31,11 +32,13 @@ type Config struct {
 }
 
 // DHCPConfig is what a [Server] does for machines that ask for a boot. The zero
-// value is the hook for DHCP servers in private networks, and no ProxyDHCP.
+// value is the hook for DHCP servers in private networks, no ProxyDHCP and no
+// DHCP server.
 type DHCPConfig struct {
 	Hook         boot.DHCPGuard
 	Proxy        []string // network interfaces with a ProxyDHCP
 	ProxyRelayed bool     // which answers what DHCP relays forward, too; see [boot.ProxyDHCP.Listen]
+	Serve        []string // network interfaces with a DHCP server of our own, and no ProxyDHCP
 }
 
 // Server holds the listeners.
@@ -51,6 +54,7 @@ type Server struct {
 	tftp         *boot.TFTPServer
 	hookGuard    boot.DHCPGuard
 	proxyDHCP    *boot.ProxyDHCP
+	dhcp         *boot.DHCPServer
 	terminals    terminals
 
 	stopping context.Context //nolint:containedctx // what sessions end with, besides their own
@@ -66,7 +70,16 @@ const farewell = 2 * time.Second
 // Listen takes the ports and serves none of them yet: where one of them
 // cannot be had, nothing has happened.
 func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
-	s := &Server{lab: cfg.Lab, log: cfg.Logger, hookGuard: cfg.DHCP.Hook, proxyDHCP: boot.NewProxyDHCP(cfg.Lab.DHCP(), cfg.Logger)}
+	for _, name := range cfg.DHCP.Serve {
+		if slices.Contains(cfg.DHCP.Proxy, name) {
+			return nil, fmt.Errorf("DHCP server and ProxyDHCP on %s: a ProxyDHCP is for networks that have another DHCP server; leave out --dhcp-server or --proxy-dhcp", name)
+		}
+	}
+	s := &Server{
+		lab: cfg.Lab, log: cfg.Logger, hookGuard: cfg.DHCP.Hook,
+		proxyDHCP: boot.NewProxyDHCP(cfg.Lab.DHCP(), cfg.Logger),
+		dhcp:      boot.NewDHCPServer(cfg.Lab.DHCPLeases(), cfg.Logger),
+	}
 	s.stopping, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -87,6 +100,11 @@ func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.tftpConn = packets.(*net.UDPConn) // what "udp" gives
 	for _, name := range cfg.DHCP.Proxy {
 		if err := s.proxyDHCP.Listen(ctx, name, cfg.DHCP.ProxyRelayed); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range cfg.DHCP.Serve {
+		if err := s.dhcp.Listen(ctx, name); err != nil {
 			return nil, err
 		}
 	}
@@ -119,8 +137,11 @@ func (s *Server) TFTPAddr() net.Addr { return s.tftpConn.LocalAddr() }
 // ProxyDHCP counts what the ProxyDHCP does.
 func (s *Server) ProxyDHCP() boot.ProxyDHCPStats { return s.proxyDHCP.Stats() }
 
+// DHCP counts what our own DHCP server does.
+func (s *Server) DHCP() boot.DHCPServerStats { return s.dhcp.Stats() }
+
 func (s *Server) closeListeners() error {
-	errs := []error{s.proxyDHCP.Close()}
+	errs := []error{s.proxyDHCP.Close(), s.dhcp.Close()}
 	if s.sshListener != nil {
 		errs = append(errs, s.sshListener.Close())
 	}
@@ -139,6 +160,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.tftp.Serve(ctx, s.tftpConn) })
 	group.Go(func() error { return s.proxyDHCP.Serve(ctx) })
+	group.Go(func() error { return s.dhcp.Serve(ctx) })
 	group.Go(func() error {
 		if err := s.http.Serve(s.httpListener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve HTTP: %w", err)

@@ -78,3 +78,10 @@ func (tx *Tx) NetworkAddresses(ctx context.Context, id int64) ([]ConfiguredAddre
 	}, `SELECT machines.name, mac, COALESCE(configured_ipv4, '') FROM interfaces
 		JOIN machines ON machines.id = interfaces.machine_id WHERE network_id = ? ORDER BY machines.name, mac`, id)
 }
+
+// InterfaceAt returns the MAC address of the interface that has an address in
+// a network.
+func (tx *Tx) InterfaceAt(ctx context.Context, networkID int64, ipv4 string) (string, error) {
+	return one(ctx, tx, func(r row) (mac string, err error) { return mac, r.Scan(&mac) },
+		`SELECT mac FROM interfaces WHERE network_id = ? AND configured_ipv4 = ?`, networkID, ipv4)
+}

@@ -43,6 +43,7 @@ type dhcpFlags struct {
 	HookSecretFile   string         `name:"dhcp-hook-secret-file" placeholder:"FILE" type:"path" help:"File that holds a secret, which callers of the DHCP hook then have to show (Authorization: Bearer SECRET)."`
 	ProxyDHCP        []string       `name:"proxy-dhcp" placeholder:"INTERFACE" help:"Network interfaces on which machines are told what to boot, beside a DHCP server that gives them addresses. Needs CAP_NET_BIND_SERVICE."`
 	ProxyDHCPRelayed bool           `name:"proxy-dhcp-relayed" help:"Answer what DHCP relays forward, too. The DHCP server must then be on another host."`
+	DHCPServer       []string       `name:"dhcp-server" placeholder:"INTERFACE" help:"Network interfaces on which addresses are handed out, where there is no other DHCP server. Needs CAP_NET_BIND_SERVICE, and a network with a pool (provisioner network)."`
 	DnsmasqDir       string         `name:"dnsmasq-dir" placeholder:"DIR" type:"path" help:"Folder to which files for the site's dnsmasq are written (conf-file=DIR/provisioner.conf)."`
 	DnsmasqPIDFile   string         `name:"dnsmasq-pid-file" placeholder:"FILE" type:"path" help:"dnsmasq's PID file: it is told when its files have changed."`
 	MaxDiscovered    int            `name:"max-discovered" default:"1000" help:"How many addresses of no machine are remembered."`
@@ -50,7 +51,7 @@ type dhcpFlags struct {
 
 // config reads the secret.
 func (d dhcpFlags) config() (server.DHCPConfig, error) {
-	config := server.DHCPConfig{Hook: boot.DHCPGuard{From: d.HookFrom}, Proxy: d.ProxyDHCP, ProxyRelayed: d.ProxyDHCPRelayed}
+	config := server.DHCPConfig{Hook: boot.DHCPGuard{From: d.HookFrom}, Proxy: d.ProxyDHCP, ProxyRelayed: d.ProxyDHCPRelayed, Serve: d.DHCPServer}
 	if d.HookSecretFile == "" {
 		return config, nil
 	}
@@ -108,8 +109,8 @@ func serve(ctx context.Context, addrs listen, dhcp dhcpFlags, dataDir string, pr
 	if err != nil {
 		return err
 	}
-	if len(dhcpConfig.Proxy) > 0 && port(s.TFTPAddr()) != "69" {
-		log.Warn("ProxyDHCP sends machines to TFTP port 69, and this server listens on another one: give --tftp-addr :69", "tftp", s.TFTPAddr())
+	if len(dhcpConfig.Proxy)+len(dhcpConfig.Serve) > 0 && port(s.TFTPAddr()) != "69" {
+		log.Warn("DHCP sends machines to TFTP port 69, and this server listens on another one: give --tftp-addr :69", "tftp", s.TFTPAddr())
 	}
 
 	// The lab ends after the server: sessions are told that the server stops,

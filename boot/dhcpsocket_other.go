@@ -11,3 +11,8 @@ import (
 func (p *ProxyDHCP) Listen(context.Context, string, bool) error {
 	return errors.New("ProxyDHCP needs Linux")
 }
+
+// Listen fails likewise.
+func (s *DHCPServer) Listen(context.Context, string) error {
+	return errors.New("the DHCP server needs Linux")
+}
