@@ -41,6 +41,9 @@ func (s *Server) bootFile(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no address to serve", http.StatusBadRequest)
 		return
 	}
+	if err := forgetWithClient(r); err != nil {
+		s.log.Warn("GRUB may have to wait after its next start", "client", r.RemoteAddr, "error", err)
+	}
 	file, err := s.lab.OpenBootFile(r.Context(), lab.BootRequest{
 		Name: r.URL.Path, Client: client, UserAgent: r.UserAgent(), Peek: r.Method == http.MethodHead,
 	})

@@ -39,6 +39,7 @@ func (s *Server) newHTTP() (*http.Server, error) {
 	r.Mount(api.Prefix, programs)
 	return &http.Server{
 		Handler:           r,
+		ConnContext:       withConnection,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      time.Minute,
