@@ -10,7 +10,8 @@ import (
 // Bus carries events to whoever watches. The one of this package lives inside
 // the process; another may carry them between processes.
 type Bus interface {
-	// Publish tells all subscribers. It never blocks.
+	// Publish tells all subscribers, which share what they are told: nobody
+	// changes it any more. It never blocks.
 	Publish(events ...store.Event)
 	// Subscribe begins a subscription. It must be closed.
 	Subscribe() Subscription
@@ -21,14 +22,14 @@ type Bus interface {
 // Subscription receives what is published after it began.
 type Subscription interface {
 	// Next blocks until something was published or ctx has ended, and returns
-	// all that came since the last call, the oldest first. lost says that there
-	// was more than the subscription could hold: look at everything anew.
+	// what was published together, in its order. lost says that there was more
+	// than the subscription could hold: look at everything anew.
 	Next(ctx context.Context) (events []store.Event, lost bool, err error)
 	Close()
 }
 
 // subscriptionDepth is how many events a slow subscriber may lag behind.
-const subscriptionDepth = 1024
+const subscriptionDepth = 8192
 
 // localBus is a Bus inside the process. A subscriber that is slow loses events
 // and learns that it did; it never delays the publisher or another subscriber.
@@ -68,18 +69,23 @@ type localSubscription struct {
 	wake chan struct{} // holds one token while there is something to read
 
 	mu      sync.Mutex
-	pending []store.Event
+	pending [][]store.Event
+	depth   int // events in pending
 	lost    bool
 }
 
 func (s *localSubscription) add(events []store.Event) {
 	s.mu.Lock()
-	if room := subscriptionDepth - len(s.pending); len(events) > room {
-		s.pending, s.lost = nil, true
+	if s.depth += len(events); s.depth > subscriptionDepth {
+		s.pending, s.depth, s.lost = nil, 0, true
 	} else {
-		s.pending = append(s.pending, events...)
+		s.pending = append(s.pending, events)
 	}
 	s.mu.Unlock()
+	s.wakeUp()
+}
+
+func (s *localSubscription) wakeUp() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -93,14 +99,26 @@ func (s *localSubscription) Next(ctx context.Context) ([]store.Event, bool, erro
 			return nil, false, ctx.Err()
 		case <-s.wake:
 		}
-		s.mu.Lock()
-		events, lost := s.pending, s.lost
-		s.pending, s.lost = nil, false
-		s.mu.Unlock()
-		if len(events) > 0 || lost {
+		if events, lost := s.take(); len(events) > 0 || lost {
 			return events, lost, nil
 		}
 	}
+}
+
+func (s *localSubscription) take() (events []store.Event, lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost {
+		s.lost = false
+		lost = true
+	} else if len(s.pending) > 0 {
+		events, s.pending = s.pending[0], s.pending[1:]
+		s.depth -= len(events)
+	}
+	if len(s.pending) > 0 {
+		s.wakeUp()
+	}
+	return events, lost
 }
 
 func (s *localSubscription) Close() {

@@ -3,11 +3,8 @@ package lab
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
-	"provisioner/lab/console/transcript"
 	"provisioner/store"
 )
 
@@ -137,11 +134,16 @@ func (l *Lab) write(ctx context.Context, fn func(*store.Tx) error) error {
 	if err := l.store.Write(ctx, fn); err != nil {
 		return err
 	}
+	l.wake()
+	return nil
+}
+
+// wake has new events published.
+func (l *Lab) wake() {
 	select {
 	case l.wakeFeed <- struct{}{}:
-	default: // it is awake already and will see this one, too
+	default: // it is awake already and will see these, too
 	}
-	return nil
 }
 
 // Subscribe begins a subscription to everything that happens. Whoever may log
@@ -149,32 +151,4 @@ func (l *Lab) write(ctx context.Context, fn func(*store.Tx) error) error {
 func (l *Lab) Subscribe() Subscription {
 	defer l.glance()
 	return l.bus.Subscribe()
-}
-
-// MachineEvents returns at most limit events of a machine, the newest first.
-// Of what was found in the output of its console, the line itself is left out
-// for those who may not read that.
-func (l *Lab) MachineEvents(ctx context.Context, actor Actor, name string, limit int) ([]store.Event, error) {
-	m, err := l.machine(ctx, actor, name)
-	if err != nil {
-		return nil, err
-	}
-	var events []store.Event
-	var held []transcript.Window
-	err = l.store.Read(ctx, func(tx *store.Tx) (err error) {
-		if held, err = windows(ctx, tx, actor, m); err != nil {
-			return err
-		}
-		events, err = tx.MachineEvents(ctx, m.Name, limit)
-		return err
-	})
-	for i, e := range events {
-		shown := func(w transcript.Window) bool {
-			return !e.At.Before(w.Since) && (w.Until.IsZero() || e.At.Before(w.Until))
-		}
-		if e.Kind == EventConsolePattern && !slices.ContainsFunc(held, shown) {
-			events[i].Detail, _, _ = strings.Cut(e.Detail, patternSeparator)
-		}
-	}
-	return events, wrap(err, "events of %s", name)
 }

@@ -143,6 +143,18 @@ func (f *fixture) machine(name string) lab.MachineDetail {
 	return m
 }
 
+// runToken is what the newest run of a machine has in its addresses, which the
+// lab tells nobody but the machine.
+func (f *fixture) runToken(name string) (token string) {
+	f.t.Helper()
+	f.must(f.db.Read(f.t.Context(), func(tx *store.Tx) error {
+		run, err := tx.LatestRun(f.t.Context(), f.machine(name).ID)
+		token = run.Token
+		return err
+	}))
+	return token
+}
+
 // refused checks that err is a refusal of that kind, in words that say why.
 func (f *fixture) refused(err error, code lab.Code, words ...string) {
 	f.t.Helper()

@@ -69,6 +69,7 @@ func (l *Lab) Machine(ctx context.Context, actor Actor, name string) (MachineDet
 		}
 		run, err := tx.LatestRun(ctx, d.ID)
 		if err == nil {
+			run.Token = "" // as good as a password
 			d.Run = &run
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err

@@ -192,13 +192,12 @@ func TestNextRunAndReleaseEndTheRun(t *testing.T) {
 	f := newFixture(t)
 	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
 	f.provision()
-	first := f.machine("web-01").Run
+	first := f.runToken("web-01")
 	f.provision()
-	second := f.machine("web-01").Run
-	if second.ID == first.ID || second.Token == first.Token {
-		t.Fatalf("runs %+v and %+v", first, second)
+	if second := f.runToken("web-01"); second == first {
+		t.Fatal("two runs have one token")
 	}
-	f.refused(f.PhoneHome(t.Context(), first.Token, ""), lab.NotFound)
+	f.refused(f.PhoneHome(t.Context(), first, ""), lab.NotFound)
 	if want := "power reset"; f.bmcs["bmc-web-01"].orders()[3] != want {
 		t.Errorf("a machine that is on was not %s", want)
 	}
@@ -213,7 +212,7 @@ func TestAddressesOfARunExpire(t *testing.T) {
 	f := newFixture(t)
 	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
 	f.provision()
-	token := f.machine("web-01").Run.Token
+	token := f.runToken("web-01")
 	f.advance(25 * time.Hour)
 	_, err := f.RunPreseed(t.Context(), token, "")
 	f.refused(err, lab.NotFound)

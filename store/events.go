@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"time"
 )
 
@@ -52,6 +53,61 @@ func (tx *Tx) MachineEvents(ctx context.Context, machine string, limit int) ([]E
 	return all(ctx, tx, scanEvent, selectEvent+`WHERE machine = ? ORDER BY id DESC LIMIT ?`, machine, limit)
 }
 
+// EventFilter says which events are wanted.
+type EventFilter struct {
+	Machine string    // name; empty: of all, and of none
+	User    string    // name; empty: of all
+	Kinds   []string  // none: all
+	Since   time.Time // zero: from the beginning
+	Until   time.Time // exclusive; zero: to the end
+
+	Machines *[]string // names: only events of these; nil: of all, and of none
+	Private  []string  // kinds: of these only what Self did
+	Self     string    // name of a user
+
+	After  int64 // only those that came after the one of this id
+	Before int64 // likewise before it; 0: all
+	Limit  int
+	Oldest bool // the oldest first, else the newest
+}
+
+// Events returns the events that a filter wants.
+func (tx *Tx) Events(ctx context.Context, f EventFilter) ([]Event, error) {
+	var w where
+	w.add(f.Machine != "", `machine = ?`, f.Machine)
+	w.add(f.User != "", `user = ?`, f.User)
+	w.add(!f.Since.IsZero(), `at >= ?`, millis(f.Since))
+	w.add(!f.Until.IsZero(), `at < ?`, millis(f.Until))
+	w.add(f.After != 0, `id > ?`, f.After)
+	w.add(f.Before != 0, `id < ?`, f.Before)
+	if len(f.Kinds) > 0 {
+		if err := w.in(`kind`, &f.Kinds); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.in(`machine`, f.Machines); err != nil {
+		return nil, err
+	}
+	if len(f.Private) > 0 {
+		list, err := json.Marshal(f.Private)
+		if err != nil {
+			return nil, err
+		}
+		w.add(true, `(user = ? OR kind NOT IN (SELECT value FROM json_each(?)))`, f.Self, string(list))
+	}
+	order := `DESC`
+	if f.Oldest {
+		order = `ASC`
+	}
+	return all(ctx, tx, scanEvent, selectEvent+w.String()+`ORDER BY id `+order+` LIMIT ?`, w.with(f.Limit)...)
+}
+
+// FirstEventID returns the id of the oldest event that is kept; 0 where there is none.
+func (tx *Tx) FirstEventID(ctx context.Context) (id int64, err error) {
+	err = tx.tx.QueryRowContext(ctx, `SELECT coalesce(min(id), 0) FROM events`).Scan(&id)
+	return id, plain(err)
+}
+
 // HasEventsBefore reports whether there are events older than that.
 func (tx *Tx) HasEventsBefore(ctx context.Context, at time.Time) (found bool, err error) {
 	// Ids and times grow together: the first row tells.
@@ -66,22 +122,4 @@ func (tx *Tx) ForgetEvents(ctx context.Context, at time.Time) error {
 	_, err := tx.tx.ExecContext(ctx, `DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?) AND at < ?`,
 		share, millis(at))
 	return plain(err)
-}
-
-// AuditEntry says who did what.
-type AuditEntry struct {
-	At      time.Time
-	Actor   string
-	Via     string // by which key or token
-	Remote  string // from where
-	Action  string
-	Subject string
-	Detail  string
-}
-
-// AddAudit keeps an audit entry.
-func (tx *Tx) AddAudit(ctx context.Context, a AuditEntry) error {
-	_, err := tx.insert(ctx, `INSERT INTO audit (at, actor, via, remote, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		millis(a.At), a.Actor, a.Via, a.Remote, a.Action, a.Subject, a.Detail)
-	return err
 }
