@@ -149,6 +149,15 @@ type Image struct {
 	Use store.ImageUse
 }
 
+// UsedBy says what uses the image, as the end of a sentence: "it is being
+// installed on web-01, and ..."; empty: nothing does.
+func (i Image) UsedBy() string {
+	if i.Use.None() {
+		return ""
+	}
+	return users(i.Use)
+}
+
 // Image returns an image that the actor may boot machines with.
 func (l *Lab) Image(ctx context.Context, actor Actor, name string) (image Image, err error) {
 	err = l.store.Read(ctx, func(tx *store.Tx) error {
@@ -293,17 +302,28 @@ func (l *Lab) RemoveImage(ctx context.Context, actor Actor, name string, forget 
 	return nil
 }
 
+// MayChangeImage says why the actor can neither change nor remove an image:
+// its owner and admins can.
+func (a Actor) MayChangeImage(i store.Image) error { return a.mayChangeOf(i.UserID, i.Owner) }
+
+// mayChangeOf says why the actor cannot change what has that owner.
+func (a Actor) mayChangeOf(id int64, owner string) error {
+	switch {
+	case a.IsAdmin() || a.User.ID != 0 && id == a.User.ID:
+		return nil
+	case owner == "":
+		return fail(Denied, "only an admin may")
+	}
+	return fail(Denied, "only %s or an admin may", owner)
+}
+
 // ownedImage finds an image that the actor may change, and what uses it.
 func ownedImage(ctx context.Context, tx *store.Tx, actor Actor, name string) (image store.Image, use store.ImageUse, err error) {
 	if image, err = tx.ImageByName(ctx, name); err != nil {
 		return image, use, notFound(err, "image", name)
 	}
-	switch {
-	case actor.IsAdmin() || actor.User.ID != 0 && image.UserID == actor.User.ID:
-	case image.Owner == "":
-		return image, use, fail(Denied, "only an admin may")
-	default:
-		return image, use, fail(Denied, "only %s or an admin may", image.Owner)
+	if err := actor.MayChangeImage(image); err != nil {
+		return image, use, err
 	}
 	use, err = tx.ImageUse(ctx, image.ID)
 	return image, use, err

@@ -107,6 +107,18 @@ type Preseed struct {
 	Use store.PreseedUse
 }
 
+// UsedBy says what uses the preseed, as the end of a sentence; empty: nothing does.
+func (p Preseed) UsedBy() string {
+	if p.Use.None() {
+		return ""
+	}
+	return preseedUsers(p.Use)
+}
+
+func preseedUsers(use store.PreseedUse) string {
+	return users(store.ImageUse{Running: use.Running, Machines: use.Machines})
+}
+
 // Preseed returns a preseed that the actor may install with.
 func (l *Lab) Preseed(ctx context.Context, actor Actor, name string) (preseed Preseed, err error) {
 	err = l.store.Read(ctx, func(tx *store.Tx) error {
@@ -228,7 +240,7 @@ func (l *Lab) RemovePreseed(ctx context.Context, actor Actor, name string, forge
 			use.Machines = nil
 		}
 		if !use.None() {
-			return fail(Conflict, "%s", users(store.ImageUse{Running: use.Running, Machines: use.Machines}))
+			return fail(Conflict, "%s", preseedUsers(use))
 		}
 		if err := tx.DeletePreseed(ctx, preseed.ID); err != nil {
 			return err
@@ -238,17 +250,17 @@ func (l *Lab) RemovePreseed(ctx context.Context, actor Actor, name string, forge
 	return wrap(err, "remove preseed %s", printableName(name))
 }
 
+// MayChangePreseed says why the actor can neither change nor remove a preseed:
+// its owner and admins can.
+func (a Actor) MayChangePreseed(p store.Preseed) error { return a.mayChangeOf(p.UserID, p.Owner) }
+
 // ownedPreseed finds a preseed that the actor may change, and what uses it.
 func ownedPreseed(ctx context.Context, tx *store.Tx, actor Actor, name string) (p store.Preseed, use store.PreseedUse, err error) {
 	if p, err = tx.PreseedByName(ctx, name); err != nil {
 		return p, use, notFound(err, "preseed", name)
 	}
-	switch {
-	case actor.IsAdmin() || actor.User.ID != 0 && p.UserID == actor.User.ID:
-	case p.Owner == "":
-		return p, use, fail(Denied, "only an admin may")
-	default:
-		return p, use, fail(Denied, "only %s or an admin may", p.Owner)
+	if err := actor.MayChangePreseed(p); err != nil {
+		return p, use, err
 	}
 	use, err = tx.PreseedUse(ctx, p.ID)
 	return p, use, err
