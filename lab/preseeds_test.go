@@ -23,7 +23,17 @@ func (f *fixture) addPreseed(actor lab.Actor, name, kind, content string) {
 func (f *fixture) install(preseed string) string {
 	f.t.Helper()
 	f.must(f.Provision(f.t.Context(), f.ada, "web-01", lab.ProvisionRequest{Kernel: "linux", Preseed: preseed, Options: "quiet"}))
-	return f.machine("web-01").Run.Token
+	return f.running().Token
+}
+
+// running is the run of web-01 that goes on.
+func (f *fixture) running() (run store.Run) {
+	f.t.Helper()
+	f.must(f.db.Read(f.t.Context(), func(tx *store.Tx) (err error) {
+		run, err = tx.RunningRun(f.t.Context(), f.machine("web-01").ID)
+		return err
+	}))
+	return run
 }
 
 // lastEvent is the newest one of web-01 of a kind.
@@ -182,8 +192,8 @@ func TestPreviewShowsNoRealTokenAndNotesNothing(t *testing.T) {
 	if !errors.As(err, &of) || of.Line != 2 || lab.UndefinedNames(broken.Undefined) != "typo (line 1)" {
 		t.Errorf("error %v in %+v, undefined %v", err, of, broken.Undefined)
 	}
-	if m := f.machine("web-01"); m.Run.Stage != lab.StageAsked || m.Run.Token != token || len(f.events(lab.EventPreseedUndefined)) != 0 {
-		t.Errorf("after the preview: %+v", m.Run)
+	if run := f.running(); run.Stage != lab.StageAsked || run.Token != token || len(f.events(lab.EventPreseedUndefined)) != 0 {
+		t.Errorf("after the preview: %+v", run)
 	}
 	for _, test := range []struct {
 		actor            lab.Actor
@@ -281,7 +291,7 @@ func TestCloudInitIsToldWhichInstanceItIs(t *testing.T) {
 	f := newFixture(t)
 	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
 	f.provision()
-	run := f.machine("web-01").Run
+	run := f.running()
 	text, err := f.CloudMetaData(t.Context(), run.Token)
 	if want := fmt.Sprintf("instance-id: provisioner-run-%d\nlocal-hostname: web-01\n", run.ID); err != nil || string(text) != want {
 		t.Errorf("%q, %v", text, err)

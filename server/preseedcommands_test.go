@@ -8,6 +8,7 @@ import (
 )
 
 func TestPreseedCommands(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	keys := map[string]gossh.Signer{"ada": p.enrolled("ada", false), "grace": p.enrolled("grace", false), "root": p.enrolled("root", true)}
 	for _, step := range []struct {

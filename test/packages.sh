@@ -8,7 +8,7 @@ set -eu
 list='
 asciinema           cmd/provisioner
 atftp               boot
-busybox-static      boot, test/e2e
+busybox-static      boot, server, test/e2e
 conman              test/bench
 cpio                test/e2e
 curl                boot, cmd/provisioner, server
@@ -31,12 +31,14 @@ libwrap0            test/bench
 openipmi            ipmi, test/e2e, test/bench
 openssh-client      cmd/provisioner, server, test/e2e
 ovmf                test/e2e
+python3             server
 qemu-system-x86     test/e2e
 tftp-hpa            boot
 tmux                test/e2e
 '
 kernel=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/kernel
 tftpd=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/tftpd
+installers=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/installers
 exec </dev/null
 
 # The lines of the list whose package is not installed.
@@ -92,6 +94,25 @@ fetch_tftpd() {
   [[ -d $tftpd ]]
 }
 
+# Who checks preseeds of cloud-init and Ignition. Installed, they would set up this machine; they are unpacked, with what they import.
+fetch_installers() {
+  [[ ! -d $installers ]] || return 0
+  local name work
+  echo "fetching cloud-init and ignition"
+  mkdir -p "${installers%/*}"
+  work=$(mktemp -d "$installers.XXXXXX")
+  mkdir "$work/tree"
+  for name in cloud-init ignition python3-{attr,certifi,chardet,charset-normalizer,configobj,idna,jinja2,json-pointer,jsonpatch,jsonschema} \
+    python3-{markupsafe,netifaces,pyrsistent,requests,serial,six,urllib3,yaml}; do
+    (cd "$work" && apt-get -qq download -o APT::Sandbox::User=root "$name") &&
+      dpkg -x "$work/$name"_*.deb "$work/tree" && echo "$name" >>"$work/unpacked"
+  done
+  [[ $(wc -l <"$work/unpacked") != 20 ]] ||
+    mv -T "$work/tree" "$installers"
+  rm -rf "$work"
+  [[ -d $installers ]]
+}
+
 # Whether a network namespace with a tap device can be had, where test machines are plugged in.
 namespace() {
   local user=()
@@ -99,15 +120,17 @@ namespace() {
   PATH=$PATH:/sbin unshare --net "${user[@]}" ip tuntap add probe mode tap 2>/dev/null
 }
 
-[[ -z $(missing) && -d $kernel && -d $tftpd ]] || as_root apt-get -qq update || true
+[[ -z $(missing) && -d $kernel && -d $tftpd && -d $installers ]] || as_root apt-get -qq update || true
 install_missing || true
 fetch_kernel || true
 fetch_tftpd || true
+fetch_installers || true
 
 left_out=$(
   missing
   [[ -d $kernel ]] || echo "linux-image-cloud-amd64, unpacked in $kernel  test/e2e"
   [[ -d $tftpd ]] || echo "tftpd-hpa and atftpd, unpacked in $tftpd  test/bench"
+  [[ -d $installers ]] || echo "cloud-init and ignition, unpacked in $installers  server"
   namespace || echo "network namespaces with /dev/net/tun (root, or user namespaces)  test/e2e"
 )
 if [[ -n $left_out ]]; then
