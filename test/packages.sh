@@ -22,6 +22,7 @@ iproute2            test/e2e
 ipmitool            ipmi, test/bench
 ipxe                test/e2e
 ipxe-qemu           test/e2e
+isc-dhcp-client     test/e2e
 kea-admin           test/e2e
 kea-dev             test/e2e
 kea-dhcp4-server    test/e2e

@@ -110,7 +110,11 @@ func printInterfaces(interfaces []store.Interface) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "MAC\tNAME\tNETWORK\tTYPE\tADDRESS\tLEASE")
 	for _, i := range interfaces {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", i.MAC, i.Identifier, i.Network, i.ConfigType, i.ConfiguredIPv4, i.LeaseIPv4)
+		lease := i.LeaseIPv4
+		if lease != "" && !i.LeaseExpiresAt.After(time.Now()) {
+			lease += " (ended)"
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", i.MAC, i.Identifier, i.Network, i.ConfigType, i.ConfiguredIPv4, lease)
 	}
 	return table.Flush()
 }
