@@ -119,7 +119,7 @@ func (s *Server) session(sess ssh.Session) {
 	case term == nil:
 		err = &lab.Error{Code: lab.Invalid, Message: "the dashboard needs a terminal (ssh -t); commands do not: try help"}
 	default:
-		err = tui.Run(ctx, tui.Config{Lab: s.lab, Actor: actor}, tui.Terminal{
+		err = tui.Run(ctx, tui.Config{Lab: s.lab, Actor: actor, SSHAddr: sess.Context().LocalAddr().String()}, tui.Terminal{
 			In: sess, Out: sess, Width: term.width, Height: term.height, Resize: term.resized,
 			Env: append(sess.Environ(), "TERM="+term.name),
 		})

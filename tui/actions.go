@@ -1,69 +1,14 @@
 package tui
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
-
-	"provisioner/lab"
-	"provisioner/store"
 )
 
-// actions is all that can be done with the machine as it is: by a key on its
-// page, or in the menu, which says why some of it cannot.
-func (p *machinePage) actions() []menuItem {
-	k, m := machineKeys, p.detail.Machine.Machine
-	operate := reason(p.actor.MayOperate(m))
-	noBMC := ""
-	if m.BMCID == 0 {
-		noBMC = "it has no BMC; an admin can give it one"
-	}
-	bmc := cmp.Or(operate, noBMC)
-	serial := bmc
-	if serial == "" && !p.pane.live() {
-		serial = "its console is not open"
-	}
-	run := operate
-	if run == "" && (p.detail.Run == nil || p.detail.Run.State != store.RunRunning) {
-		run = "no run is going on"
-	}
-	return []menuItem{
-		{k.On, bmc, func() tea.Cmd {
-			return p.power(lab.TurnOn, "Turning "+p.name+" on ...", p.name+" is told to turn on")
-		}},
-		{k.Shutdown, bmc, p.asking("Ask the system of "+p.name+" to shut down?", func() tea.Cmd {
-			return p.power(lab.Shutdown, "Asking "+p.name+" to shut down ...", "the system of "+p.name+" is asked to shut down")
-		})},
-		{k.Off, bmc, p.asking("Turn "+p.name+" off at once, without a shutdown of its system?", func() tea.Cmd {
-			return p.power(lab.TurnOff, "Turning "+p.name+" off ...", p.name+" is told to turn off")
-		})},
-		{k.Reset, bmc, p.asking("Reset "+p.name+" at once, without a shutdown of its system?", func() tea.Cmd {
-			return p.power(lab.Reset, "Resetting "+p.name+" ...", p.name+" is told to reset")
-		})},
-		{k.Cycle, bmc, p.asking("Turn "+p.name+" off at once, without a shutdown of its system, and on again?", func() tea.Cmd {
-			return p.power(lab.Cycle, "Turning "+p.name+" off and on ...", p.name+" is told to turn off and on")
-		})},
-		{k.Interrupt, bmc, p.asking("Send "+p.name+" a diagnostic interrupt (NMI)? Its system stops, and writes a crash dump if it is set up to.", func() tea.Cmd {
-			return p.power(lab.Interrupt, "Interrupting "+p.name+" ...", p.name+" is sent a diagnostic interrupt")
-		})},
-		{k.Break, serial, p.asking("Send BREAK to "+p.name+"? Linux takes the next key for a SysRq command: b reboots it at once.", p.sendBreak)},
-		{k.Boot, bmc, p.chooseBoot},
-		{k.Light, bmc, p.chooseLight},
-		{k.Inventory, noBMC, func() tea.Cmd { return p.push(newInventoryPage(p.app, p.name)) }},
-		{k.Provision, operate, func() tea.Cmd { return p.push(newProvisionForm(p.app, p.detail)) }},
-		{k.EndRun, run, func() tea.Cmd {
-			return p.act("Ending the run ...", "the run is ended: "+p.name+" boots from disk", func(ctx context.Context) error {
-				return p.lab.EndRun(ctx, p.actor, p.name)
-			})
-		}},
-		{k.Take, reason(p.actor.MayReserve(m)), func() tea.Cmd { return p.take(p, p.name) }},
-		{k.Release, reason(p.actor.MayRelease(m)), func() tea.Cmd { return p.askRelease(p, p.detail.Machine) }},
-	}
-}
-
+// reason is why something cannot be done; empty: it can.
 func reason(err error) string {
 	if err == nil {
 		return ""
@@ -71,91 +16,69 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// asking does something once the person has said yes.
-func (p *machinePage) asking(question string, do func() tea.Cmd) func() tea.Cmd {
-	return func() tea.Cmd {
-		p.ask(question, do)
-		return nil
+// about says what the things to do are done with.
+func about(subject string, items []menuItem) []menuItem {
+	for i := range items {
+		items[i].subject = subject
 	}
+	return items
 }
 
-// pressAction takes the keys of the actions.
-func (p *machinePage) pressAction(msg tea.KeyPressMsg) tea.Cmd {
-	actions := p.actions()
-	if key.Matches(msg, machineKeys.Actions) {
-		p.menu = &menu{title: "Actions on " + p.name, items: actions}
+// pressAction takes the key of something to do, and the one that lists them all.
+func (a *app) pressAction(msg tea.KeyPressMsg, title string, items []menuItem) tea.Cmd {
+	if key.Matches(msg, actionsKey) {
+		a.menu = &menu{title: title, items: items}
 		return nil
 	}
-	i := slices.IndexFunc(actions, func(i menuItem) bool { return key.Matches(msg, i.key) })
+	i := slices.IndexFunc(items, func(i menuItem) bool { return key.Matches(msg, i.key) })
 	switch {
 	case i < 0:
 		return nil
-	case actions[i].why != "":
-		p.refuse(p.name + ": " + actions[i].why)
-		return nil
+	case items[i].why == "":
+		return items[i].do()
+	case items[i].subject != "":
+		a.refuse(items[i].subject + ": " + items[i].why)
+	default:
+		a.refuse(items[i].why)
 	}
-	return actions[i].do()
-}
-
-func (p *machinePage) power(action lab.PowerAction, doing, done string) tea.Cmd {
-	return p.act(doing, done, func(ctx context.Context) error {
-		return p.lab.SetPower(ctx, p.actor, p.name, action)
-	})
-}
-
-// chooseBoot asks what the machine is to start from.
-func (p *machinePage) chooseBoot() tea.Cmd {
-	k := bootKeys
-	own := "the machine's own, legacy BIOS"
-	if p.detail.EFIBoot {
-		own = "the machine's own, UEFI"
-	}
-	m := &menu{
-		title: "Start " + p.name + " from",
-		switches: []menuSwitch{
-			{key: k.Often, values: []string{"the next boot only", "every boot from now on"}},
-			{key: k.Firmware, values: []string{own, "UEFI", "legacy BIOS"}},
-		},
-	}
-	firmware := []lab.Firmware{lab.FirmwareOwn, lab.FirmwareEFI, lab.FirmwareLegacy}
-	add := func(key key.Binding, device lab.BootDevice) {
-		m.items = append(m.items, menuItem{key: key, do: func() tea.Cmd {
-			options := lab.BootOptions{Persistent: m.switches[0].at == 1, Firmware: firmware[m.switches[1].at]}
-			done := "the next boot of " + p.name + " is from " + key.Help().Desc
-			switch {
-			case device == lab.BootNone:
-				done = p.name + " boots as its firmware is set up"
-			case options.Persistent:
-				done = p.name + " boots from " + key.Help().Desc + " from now on"
-			}
-			return p.act("Telling the BMC of "+p.name+" ...", done+"; nothing was started", func(ctx context.Context) error {
-				return p.lab.SetBootDevice(ctx, p.actor, p.name, device, options)
-			})
-		}})
-	}
-	add(k.Network, lab.BootPXE)
-	add(k.Disk, lab.BootDisk)
-	add(k.Setup, lab.BootBIOS)
-	add(k.CD, lab.BootCDROM)
-	add(k.None, lab.BootNone)
-	p.menu = m
 	return nil
 }
 
-// chooseLight asks what the light is to do by which the machine is found.
-func (p *machinePage) chooseLight() tea.Cmd {
-	k := lightKeys
-	m := &menu{title: "Light of " + p.name}
-	add := func(key key.Binding, light lab.Light, done string) {
-		m.items = append(m.items, menuItem{key: key, do: func() tea.Cmd {
-			return p.act("Telling the BMC of "+p.name+" ...", "the light of "+p.name+" is "+done, func(ctx context.Context) error {
-				return p.lab.Identify(ctx, p.actor, p.name, light)
-			})
-		}})
+// doneMsg is how a call has ended.
+type doneMsg struct {
+	what string // as a sentence, where it went well
+	err  error
+}
+
+// act makes a call that changes something, for a screen. It is not cancelled
+// by leaving that: what was asked for is asked for.
+func (a *app) act(s screen, doing, done string, call func(context.Context) error) tea.Cmd {
+	a.say(doing)
+	return func() tea.Msg { return reply{s, doneMsg{done, call(a.ctx)}} }
+}
+
+func (a *app) done(msg doneMsg) {
+	a.complain(msg.err)
+	if msg.err == nil {
+		a.say(msg.what)
 	}
-	add(k.Brief, lab.LightBrief, "on for 15 s")
-	add(k.On, lab.LightOn, "on until it is turned off")
-	add(k.Off, lab.LightOff, "off")
-	p.menu = m
-	return nil
+}
+
+// askMsg is a question for which something had to be looked up.
+type askMsg struct {
+	of   screen
+	text string
+	yes  func() tea.Cmd
+	err  error // why it is not asked
+}
+
+// answer asks the question, unless its person does something else meanwhile:
+// a key that was meant for that must not be the answer.
+func (a *app) answer(msg askMsg) {
+	switch {
+	case msg.err != nil:
+		a.complain(msg.err)
+	case a.top() == msg.of && a.asking == nil && a.menu == nil && !a.helping:
+		a.ask(msg.text, msg.yes)
+	}
 }

@@ -53,8 +53,8 @@ type cursor struct {
 	visible bool
 }
 
-// reply is what a screen's command found out. It is dropped where the screen
-// was closed meanwhile.
+// reply is what a screen's command found out. Where the screen was closed
+// meanwhile, it is dropped, but for what somebody asked to be done.
 type reply struct {
 	to  screen
 	msg tea.Msg
@@ -76,14 +76,15 @@ type question struct {
 
 // app is the root model: a stack of screens, and what they share.
 type app struct {
-	ctx   context.Context //nolint:containedctx // a session's, as Bubble Tea has no other way
-	lab   *lab.Lab
-	actor lab.Actor
-	site  string
-	now   func() time.Time
-	theme *theme
-	paint *painter
-	feed  lab.Subscription
+	ctx     context.Context //nolint:containedctx // a session's, as Bubble Tea has no other way
+	lab     *lab.Lab
+	actor   lab.Actor
+	site    string
+	sshAddr string
+	now     func() time.Time
+	theme   *theme
+	paint   *painter
+	feed    lab.Subscription
 
 	width, height int
 	screens       []screen
@@ -96,7 +97,7 @@ type app struct {
 
 func newApp(ctx context.Context, cfg Config, paint *painter) *app {
 	a := &app{
-		ctx: ctx, lab: cfg.Lab, actor: cfg.Actor, site: cfg.Site, now: cfg.Now, theme: newTheme(), paint: paint,
+		ctx: ctx, lab: cfg.Lab, actor: cfg.Actor, site: cfg.Site, sshAddr: cfg.SSHAddr, now: cfg.Now, theme: newTheme(), paint: paint,
 		feed: cfg.Lab.Subscribe(), // before anything is read, so that no change is missed
 	}
 	a.screens = []screen{newDashboard(a)}
@@ -143,6 +144,16 @@ func (a *app) pop() {
 	}
 }
 
+// leaveGone leaves a screen that was shown, and whose subject is no more.
+func (a *app) leaveGone(s screen, err error, shown bool) {
+	if shown && lab.CodeOf(err) == lab.NotFound && a.top() == s && a.asking == nil && a.menu == nil {
+		a.pop()
+		if a.message == "" { // it is not the person themselves who has just removed it
+			a.complain(err)
+		}
+	}
+}
+
 func (a *app) close() {
 	for _, s := range a.screens {
 		s.close()
@@ -182,6 +193,9 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case reply:
 		if slices.Contains(a.screens, msg.to) {
 			return a, msg.to.update(msg.msg)
+		}
+		if done, ok := msg.msg.(doneMsg); ok {
+			a.done(done) // what was asked for is told, wherever the person is by now
 		}
 	case tea.KeyPressMsg:
 		return a, a.press(msg)

@@ -44,6 +44,12 @@ func (b *fakeBMC) change(f func(*fakeBMC)) {
 	f(b)
 }
 
+func (b *fakeBMC) works() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dead == nil && b.inUse == nil
+}
+
 // told returns what the BMC was told since the last call.
 func (b *fakeBMC) told() []string {
 	b.mu.Lock()

@@ -1,14 +1,12 @@
 package tui
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"provisioner/lab"
@@ -39,17 +37,11 @@ func (s subset) String() string { return [...]string{"all", "mine", "free"}[s] }
 // dashboard is the list of all machines.
 type dashboard struct {
 	*app
+	list[row]
 	ctx    context.Context //nolint:containedctx // of the screen
 	cancel context.CancelFunc
 
-	rows    []row  // by name, all
-	listed  []int  // indexes into rows
-	current string // the selected machine's name
-	first   int    // the first line that is shown, in listed
-	page    int    // how many lines are shown
 	subset  subset
-	filter  textinput.Model
-	typing  bool
 	loaded  bool
 	problem string // why nothing is listed
 
@@ -59,20 +51,19 @@ type dashboard struct {
 }
 
 func newDashboard(a *app) *dashboard {
-	d := &dashboard{app: a, stale: make(map[string]bool), filter: newInput("/ ")}
+	d := &dashboard{app: a, stale: make(map[string]bool)}
 	d.ctx, d.cancel = context.WithCancel(a.ctx)
+	d.list = newList(func(r row) string { return r.Name }, func(r row) string { return r.search })
+	d.only = func(r row) bool {
+		switch d.subset {
+		case showMine:
+			return r.HeldBy(d.actor.User.ID)
+		case showFree:
+			return len(r.Holders) == 0
+		}
+		return true
+	}
 	return d
-}
-
-// newInput is a line to type into. It shows no cursor of its own, which would
-// blink, and does not paste from the clipboard of the server.
-func newInput(prompt string) textinput.Model {
-	in := textinput.New()
-	in.Prompt = prompt
-	in.SetVirtualCursor(false)
-	in.KeyMap.Paste.Unbind()
-	in.SetStyles(textinput.Styles{})
-	return in
 }
 
 type (
@@ -105,8 +96,8 @@ func (d *dashboard) do(call func(context.Context) tea.Msg) tea.Cmd {
 
 // listChanges are the events that change what the list shows.
 var listChanges = map[string]bool{
-	lab.EventMachineAdded: true, lab.EventMachineChanged: true, lab.EventReserved: true, lab.EventReleased: true,
-	lab.EventPower: true, lab.EventPowerSeen: true, lab.EventProvision: true, lab.EventProvisionEnded: true,
+	lab.EventMachineAdded: true, lab.EventMachineChanged: true, lab.EventMachineRemoved: true,
+	lab.EventReserved: true, lab.EventReleased: true, lab.EventLent: true, lab.EventReturned: true, lab.EventPower: true, lab.EventPowerSeen: true, lab.EventProvision: true, lab.EventProvisionEnded: true,
 	lab.EventStage: true,
 }
 
@@ -117,7 +108,7 @@ func (d *dashboard) happened(events []store.Event, lost bool) tea.Cmd {
 			continue
 		}
 		d.stale[e.Machine] = true
-		d.all = d.all || e.Kind == lab.EventMachineAdded || len(d.stale) > maxSingleReads
+		d.all = d.all || e.Kind == lab.EventMachineAdded || e.Kind == lab.EventMachineRemoved || len(d.stale) > maxSingleReads
 	}
 	return d.reload()
 }
@@ -171,10 +162,9 @@ func (d *dashboard) update(msg tea.Msg) tea.Cmd {
 		d.loading, d.loaded, d.problem = false, true, ""
 		if msg.err != nil {
 			d.problem = msg.err.Error()
-		} else {
-			d.rows = msg.rows
+			return d.reload()
 		}
-		d.list()
+		d.set(msg.rows)
 		return d.reload()
 	case someMachinesMsg:
 		d.loading = false
@@ -187,7 +177,7 @@ func (d *dashboard) update(msg tea.Msg) tea.Cmd {
 			}
 			d.rows[i] = r
 		}
-		d.list()
+		d.choose()
 		return d.reload()
 	case tookMsg:
 		if msg.err != nil {
@@ -203,170 +193,65 @@ func (d *dashboard) update(msg tea.Msg) tea.Cmd {
 			d.say(msg.name + " is released")
 		}
 	case tea.KeyPressMsg:
-		if d.typing {
-			return d.typeFilter(msg)
-		}
 		return d.press(msg)
 	case tea.PasteMsg:
-		if d.typing {
-			return d.typeFilter(msg)
-		}
+		return d.edit(msg)
 	}
 	return nil
 }
 
-// compareNames orders names as people count: web-2 before web-10.
-func compareNames(a, b string) int {
-	x, y := strings.ToLower(a), strings.ToLower(b)
-	for x != "" && y != "" {
-		if n, m := digits(x), digits(y); n > 0 && m > 0 {
-			p, q := strings.TrimLeft(x[:n], "0"), strings.TrimLeft(y[:m], "0")
-			if c := cmp.Or(cmp.Compare(len(p), len(q)), strings.Compare(p, q)); c != 0 {
-				return c
-			}
-			x, y = x[n:], y[m:]
-			continue
-		}
-		if x[0] != y[0] {
-			return cmp.Compare(x[0], y[0])
-		}
-		x, y = x[1:], y[1:]
-	}
-	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
-}
-
-// digits is how many digits a name begins with.
-func digits(name string) int {
-	return len(name) - len(strings.TrimLeft(name, "0123456789"))
-}
-
-// list chooses what is listed, and keeps the selection on its machine. Where
-// that is listed no more, the selection stays where it was on the screen.
-func (d *dashboard) list() {
-	place := d.place()
-	words := strings.Fields(strings.ToLower(d.filter.Value()))
-	d.listed = d.listed[:0]
-	for i, r := range d.rows {
-		if d.subset == showMine && !r.HeldBy(d.actor.User.ID) || d.subset == showFree && len(r.Holders) > 0 {
-			continue
-		}
-		if slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(r.search, w) }) {
-			continue
-		}
-		d.listed = append(d.listed, i)
-	}
-	if len(d.listed) == 0 {
-		return // and remember the name, for when the filter is gone
-	}
-	if at := d.place(); at >= 0 {
-		place = at
-	}
-	d.selectAt(place)
-}
-
-// place is where the selected machine is in the list; -1: nowhere.
-func (d *dashboard) place() int {
-	return slices.IndexFunc(d.listed, func(i int) bool { return i < len(d.rows) && d.rows[i].Name == d.current })
-}
-
-func (d *dashboard) selectAt(place int) {
-	if len(d.listed) == 0 {
-		return
-	}
-	place = min(max(place, 0), len(d.listed)-1)
-	d.current = d.rows[d.listed[place]].Name
-}
-
-func (d *dashboard) selected() (row, bool) {
-	if at := d.place(); at >= 0 {
-		return d.rows[d.listed[at]], true
-	}
-	return row{}, false
-}
-
 func (d *dashboard) press(msg tea.KeyPressMsg) tea.Cmd {
+	if cmd, taken := d.list.press(msg); taken {
+		return cmd
+	}
 	k := dashboardKeys
 	switch {
 	case key.Matches(msg, k.Quit):
 		return tea.Quit
 	case key.Matches(msg, k.Help):
 		d.helping = true
-	case key.Matches(msg, k.Up):
-		d.selectAt(d.place() - 1)
-	case key.Matches(msg, k.Down):
-		d.selectAt(d.place() + 1)
-	case key.Matches(msg, k.PageUp):
-		d.selectAt(d.place() - max(1, d.page-1))
-	case key.Matches(msg, k.PageDown):
-		d.selectAt(d.place() + max(1, d.page-1))
-	case key.Matches(msg, k.Top):
-		d.selectAt(0)
-	case key.Matches(msg, k.Bottom):
-		d.selectAt(len(d.listed))
-	case key.Matches(msg, k.Filter):
-		d.typing = true
-		return d.filter.Focus()
-	case key.Matches(msg, k.Clear):
-		d.filter.Reset()
+	case key.Matches(msg, listKeys.Clear):
 		d.subset = showAll
-		d.list()
+		d.clear()
 	case key.Matches(msg, k.Show):
 		d.subset = (d.subset + 1) % subsets
-		d.list()
+		d.choose()
+	case key.Matches(msg, listKeys.Open):
+		m, ok := d.selected()
+		if !ok {
+			d.refuse("no machine is selected")
+			return nil
+		}
+		return d.open(m.Name)
 	default:
-		return d.pressOn(msg)
+		return d.pressAction(msg, "Actions", d.actions())
 	}
 	return nil
 }
 
-// pressOn takes the keys that are about the selected machine.
-func (d *dashboard) pressOn(msg tea.KeyPressMsg) tea.Cmd {
+// actions is what can be done with the selected machine, and where else one
+// can go.
+func (d *dashboard) actions() []menuItem {
 	k := dashboardKeys
 	m, ok := d.selected()
-	if !ok {
-		if key.Matches(msg, k.Open, k.Take, k.Release) {
-			d.refuse("no machine is selected")
-		}
-		return nil
+	take, release, operate := "no machine is selected", "no machine is selected", "no machine is selected"
+	if ok {
+		take, release = reason(d.actor.MayReserve(m.Machine.Machine)), reason(d.actor.MayRelease(m.Machine.Machine))
+		operate = reason(d.actor.MayOperate(m.Machine.Machine))
 	}
-	switch {
-	case key.Matches(msg, k.Open):
-		return d.open(m.Name)
-	case key.Matches(msg, k.Take):
-		if err := d.actor.MayReserve(m.Machine.Machine); err != nil {
-			d.refuse(m.Name + ": " + err.Error())
-			return nil
-		}
-		return d.take(d, m.Name)
-	case key.Matches(msg, k.Release):
-		return d.askRelease(d, m.Machine)
+	admin := ""
+	if !d.actor.IsAdmin() {
+		admin = "only an admin sees them"
 	}
-	return nil
-}
-
-func (d *dashboard) typeFilter(msg tea.Msg) tea.Cmd {
-	if press, ok := msg.(tea.KeyPressMsg); ok {
-		switch {
-		case key.Matches(press, filterKeys.Up):
-			d.selectAt(d.place() - 1)
-			return nil
-		case key.Matches(press, filterKeys.Down):
-			d.selectAt(d.place() + 1)
-			return nil
-		case key.Matches(press, filterKeys.Drop):
-			d.filter.Reset()
-			fallthrough
-		case key.Matches(press, filterKeys.Keep):
-			d.typing = false
-			d.filter.Blur()
-			d.list()
-			return nil
-		}
-	}
-	var cmd tea.Cmd
-	d.filter, cmd = d.filter.Update(msg)
-	d.list()
-	return cmd
+	return append(about(m.Name, []menuItem{
+		{key: k.Take, why: take, do: func() tea.Cmd { return d.take(d, m.Name) }},
+		{key: k.Release, why: release, do: func() tea.Cmd { return d.askRelease(d, m.Machine) }},
+		{key: k.NextBoot, why: operate, do: func() tea.Cmd { return d.push(newNextBootPage(d.app, m.Name)) }},
+	}),
+		menuItem{key: k.Images, do: func() tea.Cmd { return d.push(newImagesPage(d.app)) }},
+		menuItem{key: k.Preseeds, do: func() tea.Cmd { return d.push(newPreseedsPage(d.app)) }},
+		menuItem{key: k.Discovered, subject: "discovered addresses", why: admin, do: func() tea.Cmd { return d.push(newDiscoveredPage(d.app)) }},
+	)
 }
 
 func (d *dashboard) open(name string) tea.Cmd {

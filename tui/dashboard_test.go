@@ -79,10 +79,17 @@ func TestNothingOthersHaveWrittenReachesTheTerminalAsControl(t *testing.T) {
 	}
 }
 
+func TestMachineThatIsRemovedLeavesTheScreen(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.atMachine(grace, small, "thunderx-01")
+	s.must(s.lab.RemoveMachine(t.Context(), lab.Local, "thunderx-01"))
+	p.awaits("HELD BY", "no machine", "4 in all")
+}
+
 func TestNoColorSendsNone(t *testing.T) {
 	s, grace, _ := westLab(t)
 	for _, env := range [][]string{{"TERM=xterm-256color", "NO_COLOR=1"}, {"TERM=dumb"}, {}} {
-		p := s.sitWith(grace, 80, 24, env)
+		p := s.sitWith(Config{Actor: grace}, 80, 24, env)
 		p.awaits("thunderx-01", "› amd-rome-01")
 		p.mu.Lock()
 		if colour := regexp.MustCompile(`\x1b\[([0-9;]*;)?(3[0-7]|4[0-7]|9[0-7])m`).Find(p.raw.Bytes()); colour != nil {

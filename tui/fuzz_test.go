@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ func FuzzScreens(f *testing.F) {
 	f.Add([]byte("\r[/a\rnNt2h\re\x1b[B\rjkgG/\t(\rzc"), []byte("panic\tat \x1b[31mred\r\n"), "panic", uint16(80), uint16(24))
 	f.Add([]byte("\rijGrk\x1b[6~\x1bai"), []byte("a"), "\x1b[31mtemp\u202e", uint16(130), uint16(14))
 	f.Add([]byte("\rab\x1bTyBylo\x1bcT\x1d"), []byte("a"), "b", uint16(50), uint16(12))
+	f.Add([]byte("waa\x1b[B\rjG\x1bi/\rauKPd\rKG\x1bq"), []byte("a\tb\r\n\x1b[2J"), "ab", uint16(60), uint16(13))
+	f.Add([]byte("p\rGvx\r\r\x1b\x1bdn\rx\r\r"), []byte("{{ a }}"), "\x1b[2J", uint16(100), uint16(16))
 	f.Add([]byte("rnm\rfyx\x1by"), []byte("e\u0301\u0301👨‍👩‍👧"), "👨‍👩‍👧\u200b\u0301", uint16(20), uint16(5))
 
 	a0 := lab.Actor{User: store.User{ID: 7, Name: "grace"}}
@@ -43,7 +46,11 @@ func FuzzScreens(f *testing.F) {
 	log := logs.Log("1", slog.New(slog.DiscardHandler))
 	printed := logs.Log("2", slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, keys, output []byte, name string, width, height uint16) {
-		a := newApp(t.Context(), Config{Lab: l, Actor: a0, Site: name, Now: pi}, newPainter(io.Discard, nil, 0))
+		actor := a0
+		if len(output)%2 == 0 {
+			actor.User.Role = store.RoleAdmin
+		}
+		a := newApp(t.Context(), Config{Lab: l, Actor: actor, Site: name, Now: pi}, newPainter(io.Discard, nil, 0))
 		defer a.close()
 		m := lab.Machine{Power: lab.Power{State: lab.PowerUnknown, Problem: name, At: pi()}}
 		m.Name, m.Arch, m.State = name, "amd64", store.StateProvisioning
@@ -97,13 +104,33 @@ func FuzzScreens(f *testing.F) {
 				}
 			case *inventoryPage:
 				a.Update(reply{s, inventoryMsg{known: inventoryNamed(name, len(keys))}})
-			case *provisionForm:
+			case *formPage:
 				if !s.loaded {
-					a.Update(reply{s, choicesMsg{images: []store.Image{
-						{Name: name, Type: store.ImageKernel, Arch: "amd64"}, {Name: "b" + name, Type: store.ImageInitrd, Arch: "amd64"},
-					}, err: nil}})
+					a.Update(reply{s, formLoadedMsg{fill: func() {
+						for _, f := range s.fields {
+							if f.picker != nil {
+								f.picker.set([]choice{{name, name, name}, {"b" + name, "b" + name, ""}})
+							}
+						}
+					}}})
 				}
-				a.Update(reply{s, provisionedMsg{errors.New(name)}})
+				a.Update(reply{s, formSentMsg{errors.New(name)}})
+			case *textPage:
+				next := lab.NextBoot{
+					Machine: name, Netboot: len(keys)%2 == 0, Why: name, Config: output, ConfigName: name, URL: name, Notes: []string{name},
+				}
+				image := lab.Image{Image: store.Image{Name: name, SHA256: name, Owner: name, Description: string(output)}}
+				preseed := lab.Preseed{Preseed: store.Preseed{Name: name, Type: name, Content: string(output)}}
+				a.Update(reply{s, textReadMsg{content: content{text: func(width int) []string {
+					return slices.Concat(nextBootText(a.theme, next, width), a.imageText(image, width), a.preseedText(preseed, width),
+						a.previewText(lab.PreseedPreview{Text: output, Options: name}, width))
+				}}}})
+			case *listPage[store.Image]:
+				a.Update(reply{s, listReadMsg[store.Image]{rows: []store.Image{{Name: name, SHA256: name, Owner: name, Size: int64(width) << 20}, {}}}})
+			case *listPage[store.Preseed]:
+				a.Update(reply{s, listReadMsg[store.Preseed]{rows: []store.Preseed{{Name: name, Type: name, Owner: name, Description: name}, {}}}})
+			case *listPage[store.DiscoveredMAC]:
+				a.Update(reply{s, listReadMsg[store.DiscoveredMAC]{rows: []store.DiscoveredMAC{{MAC: name, Vendor: name, Hostname: name}, {}}}})
 			}
 			frame := a.frame()
 			a.paint.draw(frame)

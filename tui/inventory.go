@@ -20,6 +20,7 @@ var inventoryParts = []lab.InventoryPart{
 // inventoryPage is what a machine's BMC says of it.
 type inventoryPage struct {
 	*app
+	scroller
 	ctx    context.Context //nolint:containedctx // of the screen
 	cancel context.CancelFunc
 
@@ -28,9 +29,6 @@ type inventoryPage struct {
 	at      int       // the part that is being read; len(inventoryParts): none
 	before  time.Time // when the sensors had been read that somebody wants anew
 	problem string    // why the rest was not read
-	first   int       // the first line that is shown
-	page    int       // how many are
-	lines   int       // how many there are
 }
 
 func newInventoryPage(a *app, name string) *inventoryPage {
@@ -106,24 +104,10 @@ func (p *inventoryPage) press(msg tea.KeyPressMsg) tea.Cmd {
 			return p.read(0)
 		}
 		p.refuse("it is being read already")
-	case key.Matches(msg, k.Up):
-		p.scroll(-1)
-	case key.Matches(msg, k.Down):
-		p.scroll(1)
-	case key.Matches(msg, k.PageUp):
-		p.scroll(-max(1, p.page-1))
-	case key.Matches(msg, k.PageDown):
-		p.scroll(max(1, p.page-1))
-	case key.Matches(msg, k.Top):
-		p.scroll(-p.lines)
-	case key.Matches(msg, k.Bottom):
-		p.scroll(p.lines)
+	default:
+		p.scroller.press(msg)
 	}
 	return nil
-}
-
-func (p *inventoryPage) scroll(by int) {
-	p.first = max(0, min(p.first+by, p.lines-p.page))
 }
 
 func (p *inventoryPage) help() keySection { return inventoryHelp() }

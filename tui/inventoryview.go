@@ -31,14 +31,13 @@ func (p *inventoryPage) view(width, height int) ([]string, cursor) {
 		}
 		lines = append(append(problem, ""), lines...)
 	}
-	p.page, p.lines = height-2, len(lines)
-	p.scroll(0)
+	shown, more := p.window(lines, height-2)
 	note := p.theme.dim.Render(p.age())
-	if p.lines > p.page {
+	if more {
 		note = p.theme.dim.Render("↑↓ more") + "  " + note
 	}
 	title := p.theme.strong.Render(clean(p.name) + ": hardware")
-	return box(p.theme.border, title, strings.TrimSpace(note), lines[min(p.first, len(lines)):], width, height), cursor{}
+	return box(p.theme.border, title, strings.TrimSpace(note), shown, width, height), cursor{}
 }
 
 // age says of when the readings are.

@@ -1,9 +1,6 @@
 package tui
 
 import (
-	"fmt"
-	"strings"
-
 	"charm.land/bubbles/v2/key"
 )
 
@@ -25,11 +22,14 @@ var (
 	helpKey  = bind("?", "help", "?")
 	quitKey  = bind("q", "quit", "q", "ctrl+c")
 	abortKey = bind("ctrl+c", "quit", "ctrl+c")
+
+	refreshKey  = bind("r", "read again", "r")
+	actionsKey  = bind("a", "everything that can be done", "a")
+	nextBootKey = bind("w", "what would it boot now?", "w")
 )
 
-var dashboardKeys = struct {
-	Up, Down, PageUp, PageDown, Top, Bottom, Open, Take, Release, Filter, Show, Clear, Help, Quit key.Binding
-}{
+// listKeys are those of every list.
+var listKeys = struct{ Up, Down, PageUp, PageDown, Top, Bottom, Open, Filter, Clear key.Binding }{
 	Up:       upKey,
 	Down:     downKey,
 	PageUp:   bind("pgup/ctrl+b", "page up", "pgup", "ctrl+b"),
@@ -37,22 +37,66 @@ var dashboardKeys = struct {
 	Top:      bind("home/g", "to the first", "home", "g"),
 	Bottom:   bind("end/G", "to the last", "end", "G"),
 	Open:     bind("enter", "open", "enter", "right", "l"),
-	Take:     bind("t", "take", "t"),
-	Release:  bind("r", "release", "r"),
 	Filter:   bind("/", "filter", "/"),
-	Show:     bind("m", "all, mine, free", "m"),
 	Clear:    bind("esc", "clear the filter", "esc"),
-	Help:     helpKey,
-	Quit:     quitKey,
+}
+
+// scrollKeys are those of every text that may be longer than the window.
+var scrollKeys = struct{ Up, Down, PageUp, PageDown, Top, Bottom key.Binding }{
+	Up:       upKey,
+	Down:     downKey,
+	PageUp:   listKeys.PageUp,
+	PageDown: listKeys.PageDown,
+	Top:      bind("home/g", "to the beginning", "home", "g"),
+	Bottom:   bind("end/G", "to the end", "end", "G"),
+}
+
+// pageKeys are those of every screen above the dashboard.
+var pageKeys = struct{ Back, Help, Quit key.Binding }{Back: backKey, Help: helpKey, Quit: quitKey}
+
+// listHelp is the keys of a list above the dashboard, with those of its own.
+func listHelp(title string, own ...key.Binding) keySection {
+	k := listKeys
+	all := append([]key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Open, k.Filter, actionsKey}, own...)
+	return keySection{
+		title: title,
+		short: append(append([]key.Binding{k.Open}, own...), k.Filter, named(actionsKey, "actions"), pageKeys.Back, pageKeys.Help),
+		all:   append(all, pageKeys.Back, pageKeys.Help, pageKeys.Quit),
+	}
+}
+
+// textHelp is the keys of a text, with those of its own.
+func textHelp(title string, own ...key.Binding) keySection {
+	k := scrollKeys
+	all := append([]key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom}, own...)
+	return keySection{
+		title: title,
+		short: append(append([]key.Binding{bind("↑/↓", "scroll")}, own...), pageKeys.Back, pageKeys.Help),
+		all:   append(all, pageKeys.Back, pageKeys.Help, pageKeys.Quit),
+	}
+}
+
+var dashboardKeys = struct {
+	Take, Release, Show, NextBoot, Images, Preseeds, Discovered, Help, Quit key.Binding
+}{
+	Take:       bind("t", "take", "t"),
+	Release:    bind("r", "release", "r"),
+	Show:       bind("m", "all, mine, free", "m"),
+	NextBoot:   nextBootKey,
+	Images:     bind("i", "images to boot", "i"),
+	Preseeds:   bind("p", "preseeds to install with", "p"),
+	Discovered: bind("d", "discovered addresses of no machine", "d"),
+	Help:       helpKey,
+	Quit:       quitKey,
 }
 
 func dashboardHelp() keySection {
-	k := dashboardKeys
+	l, k := listKeys, dashboardKeys
 	return keySection{
 		title: "Machines",
-		short: []key.Binding{k.Open, k.Take, k.Release, k.Filter, k.Show, k.Help, k.Quit},
-		all: []key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Open, k.Take, k.Release,
-			k.Filter, k.Show, k.Clear, k.Help, k.Quit},
+		short: []key.Binding{l.Open, k.Take, k.Release, l.Filter, named(k.Show, "mine"), named(actionsKey, "actions"), k.Help, k.Quit},
+		all: []key.Binding{l.Up, l.Down, l.PageUp, l.PageDown, l.Top, l.Bottom, l.Open, k.Take, k.Release,
+			l.Filter, k.Show, l.Clear, actionsKey, k.NextBoot, k.Images, k.Preseeds, k.Discovered, k.Help, k.Quit},
 	}
 }
 
@@ -70,14 +114,13 @@ func filterHelp() keySection {
 }
 
 var machineKeys = struct {
-	Type, Keyboard, Scroll, Zoom, Actions, On, Shutdown, Off, Reset, Cycle, Interrupt, Break, Boot, Light,
-	Inventory, Provision, EndRun, Take, Release, Up, Down, Back, Help, Quit key.Binding
+	Type, Keyboard, Scroll, Zoom, On, Shutdown, Off, Reset, Cycle, Interrupt, Break, Boot, Light,
+	Inventory, NextBoot, Provision, EndRun, Take, Release, Up, Down, Back, Help, Quit key.Binding
 }{
 	Type:      bind("c", "type into the console", "c", "enter", "tab"),
 	Keyboard:  bind("T", "take the console's keyboard", "T"),
 	Scroll:    bind("pgup/[", "scroll back, search in the log", "pgup", "[", "ctrl+b"),
 	Zoom:      bind("z", "console over the whole window", "z"),
-	Actions:   bind("a", "everything that can be done", "a"),
 	On:        bind("o", "power on", "o"),
 	Shutdown:  bind("s", "shut down: ask its system to", "s"),
 	Off:       bind("f", "power off", "f"),
@@ -88,6 +131,7 @@ var machineKeys = struct {
 	Boot:      bind("b", "choose what it starts from", "b"),
 	Light:     bind("l", "light by which it is found", "l"),
 	Inventory: bind("i", "sensors, events and parts", "i"),
+	NextBoot:  nextBootKey,
 	Provision: bind("p", "provision", "p"),
 	EndRun:    bind("e", "end the run: boot from disk", "e"),
 	Take:      bind("t", "take", "t"),
@@ -119,13 +163,13 @@ func machineHelp(mayTake, mayOperate, running bool) keySection {
 		}
 		scroll := k.Scroll
 		scroll.SetHelp("pgup", "log")
-		short = append(short, named(k.Actions, "actions"), scroll, named(k.On, "on"), named(k.Off, "off"), k.Release, named(k.Zoom, "zoom"))
+		short = append(short, named(actionsKey, "actions"), scroll, named(k.On, "on"), named(k.Off, "off"), k.Release, named(k.Zoom, "zoom"))
 	}
 	return keySection{
 		title: "A machine",
 		short: append(short, k.Back, k.Help),
-		all: []key.Binding{k.Type, k.Keyboard, k.Scroll, k.Zoom, k.Actions, k.On, k.Shutdown, k.Off, k.Reset, k.Cycle, k.Interrupt,
-			k.Break, k.Boot, k.Light, k.Inventory, k.Provision, k.EndRun, k.Take, k.Release, k.Up, k.Down, k.Back, k.Help, k.Quit},
+		all: []key.Binding{k.Type, k.Keyboard, k.Scroll, k.Zoom, actionsKey, k.On, k.Shutdown, k.Off, k.Reset, k.Cycle, k.Interrupt,
+			k.Break, k.Boot, k.Light, k.Inventory, k.NextBoot, k.Provision, k.EndRun, k.Take, k.Release, k.Up, k.Down, k.Back, k.Help, k.Quit},
 	}
 }
 
@@ -194,28 +238,15 @@ func logPromptHelp(p prompt) keySection {
 	return keySection{title: "Searching in a log, and jumping to a time or an event", short: all, all: all}
 }
 
-var inventoryKeys = struct {
-	Up, Down, PageUp, PageDown, Top, Bottom, Refresh, Back, Help, Quit key.Binding
-}{
-	Up:       upKey,
-	Down:     downKey,
-	PageUp:   dashboardKeys.PageUp,
-	PageDown: dashboardKeys.PageDown,
-	Top:      bind("home/g", "to the beginning", "home", "g"),
-	Bottom:   bind("end/G", "to the end", "end", "G"),
-	Refresh:  bind("r", "read again", "r"),
-	Back:     bind("esc", "back", "esc", "backspace", "i"),
-	Help:     helpKey,
-	Quit:     quitKey,
+var inventoryKeys = struct{ Refresh, Back, Help, Quit key.Binding }{
+	Refresh: refreshKey,
+	Back:    bind("esc", "back", "esc", "backspace", "i"),
+	Help:    helpKey,
+	Quit:    quitKey,
 }
 
 func inventoryHelp() keySection {
-	k := inventoryKeys
-	return keySection{
-		title: "Sensors, events and parts of a machine",
-		short: []key.Binding{bind("↑/↓", "scroll"), k.Refresh, k.Back, k.Help},
-		all:   []key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Refresh, k.Back, k.Help, k.Quit},
-	}
+	return textHelp("Sensors, events and parts of a machine", inventoryKeys.Refresh)
 }
 
 var menuKeys = struct{ Up, Down, Choose, Close key.Binding }{
@@ -250,7 +281,7 @@ var lightKeys = struct{ Brief, On, Off key.Binding }{
 var formKeys = struct{ Up, Down, Next, Previous, Cancel, Quit key.Binding }{
 	Up:       bind("↑/↓", "choose", "up"),
 	Down:     bind("", "", "down"),
-	Next:     bind("enter", "next, and at last: start", "enter", "tab"),
+	Next:     bind("enter", "next, and at last: do it", "enter", "tab"),
 	Previous: bind("shift+tab", "previous", "shift+tab"),
 	Cancel:   bind("esc", "cancel", "esc"),
 	Quit:     abortKey,
@@ -259,7 +290,7 @@ var formKeys = struct{ Up, Down, Next, Previous, Cancel, Quit key.Binding }{
 func formHelp() keySection {
 	k := formKeys
 	return keySection{
-		title: "The provisioning form: what is typed filters a list",
+		title: "A form: what is typed filters a list",
 		short: []key.Binding{k.Next, k.Up, k.Previous, k.Cancel},
 		all:   []key.Binding{k.Up, k.Next, k.Previous, k.Cancel, k.Quit},
 	}
@@ -275,57 +306,55 @@ func questionHelp() keySection {
 	return keySection{title: "A question", short: all, all: all}
 }
 
-// keyHint is a key and what it does.
-func (a *app) keyHint(b key.Binding) string {
-	return a.theme.key.Render(b.Help().Key) + " " + a.theme.dim.Render(b.Help().Desc)
+func nextBootHelp() keySection { return textHelp("What a machine would boot") }
+
+// ownedKeys are those for what has an owner: images and preseeds.
+var ownedKeys = struct{ KnownGood, Public, Delete key.Binding }{
+	KnownGood: bind("K", "known good, or not", "K"),
+	Public:    bind("P", "public, or private", "P"),
+	Delete:    bind("d", "delete", "d"),
 }
 
-// shortHelp is as many keys as fit into a line, and always the last one.
-func (a *app) shortHelp() string {
-	hints := a.top().help().short
-	last := " " + a.keyHint(hints[len(hints)-1]) + " "
-	line := ""
-	for _, b := range hints[:len(hints)-1] {
-		hint := " " + a.keyHint(b) + " "
-		if widths.StringWidth(line+hint+last) > a.width {
-			break
-		}
-		line += hint
-	}
-	return line + last
+var uploadKey = bind("u", "how to upload one", "u")
+
+func imagesHelp() keySection {
+	k := ownedKeys
+	s := listHelp("Images", k.KnownGood, k.Public, k.Delete, uploadKey)
+	s.short = []key.Binding{listKeys.Open, named(uploadKey, "upload"), k.Delete, listKeys.Filter, named(actionsKey, "actions"), pageKeys.Back, pageKeys.Help}
+	return s
 }
 
-// helpBox lists all keys of the screen, in as many columns as its height needs.
-func (a *app) helpBox() string {
-	section := a.top().help()
-	rows := min(len(section.all), max(1, a.height-6))
-	lines := make([]string, rows)
-	for from := 0; from < len(section.all); from += rows {
-		column := section.all[from:min(from+rows, len(section.all))]
-		keyWidth, width := 0, 0
-		for _, b := range column {
-			keyWidth = max(keyWidth, widths.StringWidth(b.Help().Key))
-			width = max(width, widths.StringWidth(b.Help().Desc))
-		}
-		for i := range lines {
-			if from > 0 {
-				lines[i] += "   "
-			}
-			entry := ""
-			if i < len(column) {
-				entry = fit(a.theme.key.Render(column[i].Help().Key), keyWidth) + "  " + column[i].Help().Desc
-			}
-			lines[i] += fit(entry, keyWidth+2+width)
-		}
-	}
-	inner := widths.StringWidth(section.title) + len("  any key closes  ")
-	for _, line := range lines {
-		inner = max(inner, widths.StringWidth(line))
-	}
-	lines = append(append([]string{""}, lines...), "")
-	outer := min(inner+4, a.width)
-	return strings.Join(box(a.theme.title, a.theme.strong.Render(section.title), a.theme.dim.Render("any key closes"), lines,
-		outer, min(len(lines)+2, a.height)), "\n")
+func imageHelp() keySection {
+	k := ownedKeys
+	s := textHelp("An image", actionsKey, k.KnownGood, k.Public, k.Delete)
+	s.short = []key.Binding{bind("↑/↓", "scroll"), named(actionsKey, "actions"), k.Delete, pageKeys.Back, pageKeys.Help}
+	return s
 }
 
-func sizeText(width, height int) string { return fmt.Sprintf("%d columns and %d rows", width, height) }
+func uploadHelp() keySection { return textHelp("How to upload an image") }
+
+var previewKey = bind("v", "preview for a machine", "v")
+
+func preseedsHelp() keySection {
+	k := ownedKeys
+	s := listHelp("Preseeds", previewKey, k.KnownGood, k.Public, k.Delete)
+	s.short = []key.Binding{listKeys.Open, named(previewKey, "preview"), k.Delete, listKeys.Filter, named(actionsKey, "actions"), pageKeys.Back, pageKeys.Help}
+	return s
+}
+
+func preseedHelp() keySection {
+	k := ownedKeys
+	s := textHelp("A preseed", actionsKey, previewKey, k.KnownGood, k.Public, k.Delete)
+	s.short = []key.Binding{bind("↑/↓", "scroll"), named(previewKey, "preview"), named(actionsKey, "actions"), pageKeys.Back, pageKeys.Help}
+	return s
+}
+
+func previewHelp() keySection { return textHelp("What a machine would be given by a preseed") }
+
+var addMachineKey = bind("n", "new machine of it", "n")
+
+func discoveredHelp() keySection {
+	s := listHelp("Addresses that asked for a boot, and belong to no machine", addMachineKey, refreshKey)
+	s.short = []key.Binding{named(addMachineKey, "new machine of it"), refreshKey, listKeys.Filter, pageKeys.Back, pageKeys.Help}
+	return s
+}

@@ -33,10 +33,7 @@ func keyBindings() string {
 	b.WriteString("# Keys of the dashboard\n\n" +
 		"<!-- Generated from tui/keys.go by `go test ./tui -run TestKeyBindings -update`. -->\n\n" +
 		"`?` shows those of the screen that you look at.\n")
-	for _, s := range []keySection{
-		dashboardHelp(), filterHelp(), machineHelp(true, true, true), consoleHelp(), logHelp(), logPromptHelp(noPrompt), inventoryHelp(),
-		menuHelp(), formHelp(), questionHelp(),
-	} {
+	for _, s := range keySections() {
 		b.WriteString("\n## " + s.title + "\n\n| key | does |\n|---|---|\n")
 		for _, k := range s.all {
 			b.WriteString("| `" + strings.Join(strings.Split(k.Help().Key, "/"), "` `") + "` | " + k.Help().Desc + " |\n")
@@ -46,11 +43,17 @@ func keyBindings() string {
 	return strings.ReplaceAll(b.String(), "| `` `` |", "| `/` |")
 }
 
-func TestNoKeyMeansTwoThingsOnOneScreen(t *testing.T) {
-	for _, s := range []keySection{
-		dashboardHelp(), filterHelp(), machineHelp(true, true, true), logHelp(), logPromptHelp(noPrompt), inventoryHelp(),
+// keySections are those of all screens.
+func keySections() []keySection {
+	return []keySection{
+		dashboardHelp(), filterHelp(), machineHelp(true, true, true), consoleHelp(), logHelp(), logPromptHelp(noPrompt), inventoryHelp(),
+		nextBootHelp(), imagesHelp(), imageHelp(), uploadHelp(), preseedsHelp(), preseedHelp(), previewHelp(), discoveredHelp(),
 		menuHelp(), formHelp(), questionHelp(),
-	} {
+	}
+}
+
+func TestNoKeyMeansTwoThingsOnOneScreen(t *testing.T) {
+	for _, s := range keySections() {
 		seen := make(map[string]key.Binding)
 		for _, k := range s.all {
 			for _, name := range k.Keys() {

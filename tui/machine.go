@@ -45,18 +45,12 @@ func newMachinePage(a *app, name string) *machinePage {
 	return p
 }
 
-type (
-	detailMsg struct {
-		detail lab.MachineDetail
-		events []store.Event
-		site   lab.Site
-		err    error
-	}
-	doneMsg struct {
-		what string
-		err  error
-	}
-)
+type detailMsg struct {
+	detail lab.MachineDetail
+	events []store.Event
+	site   lab.Site
+	err    error
+}
 
 func (p *machinePage) start() tea.Cmd { return tea.Batch(p.reload(), p.pane.open()) }
 
@@ -70,11 +64,9 @@ func (p *machinePage) do(call func() tea.Msg) tea.Cmd {
 	return func() tea.Msg { return reply{p, call()} }
 }
 
-// act makes a call that changes something. It is not cancelled by leaving the
-// page: what was asked for is asked for.
+// act makes a call that changes something.
 func (p *machinePage) act(doing, done string, call func(context.Context) error) tea.Cmd {
-	p.say(doing)
-	return p.do(func() tea.Msg { return doneMsg{done, call(p.app.ctx)} })
+	return p.app.act(p, doing, done, call)
 }
 
 func (p *machinePage) happened(events []store.Event, lost bool) tea.Cmd {
@@ -137,10 +129,7 @@ func (p *machinePage) update(msg tea.Msg) tea.Cmd {
 		}
 	case doneMsg:
 		p.pane.look() // a BREAK has had the keyboard for a moment
-		p.complain(msg.err)
-		if msg.err == nil {
-			p.say(msg.what)
-		}
+		p.done(msg)
 	case tea.KeyPressMsg:
 		switch {
 		case p.typing:
@@ -164,6 +153,7 @@ func (p *machinePage) show(msg detailMsg) tea.Cmd {
 	p.loading = false
 	if msg.err != nil {
 		p.problem = msg.err.Error()
+		p.leaveGone(p, msg.err, p.loaded && !p.typing)
 	} else {
 		before := p.detail
 		p.detail, p.events, p.settings, p.loaded, p.problem = msg.detail, msg.events, msg.site, true, ""
@@ -228,7 +218,7 @@ func (p *machinePage) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, consoleKeys.Leave):
 		p.stopTyping() // also of somebody who only asks for the keyboard
 	case p.loaded:
-		return p.pressAction(msg)
+		return p.pressAction(msg, "Actions on "+p.name, p.actions())
 	}
 	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/lipgloss/v2"
-
 	"provisioner/lab"
 	"provisioner/lab/console/pattern"
 	"provisioner/store"
@@ -15,8 +13,6 @@ import (
 const (
 	wideWidth    = 120                 // from here on the console is beside the details
 	consoleWidth = console.Columns + 4 // with its border
-	pairedWidth  = 70                  // from here on two short facts share a line
-	labelWidth   = 10
 )
 
 func (p *machinePage) view(width, height int) ([]string, cursor) {
@@ -136,48 +132,6 @@ func (p *machinePage) consoleMode() string {
 		return "always connected" + p.theme.dim.Render(", unlike others here")
 	}
 	return ""
-}
-
-// facts lays out labels and values. Where there is room, two short ones share
-// a line.
-type facts struct {
-	theme  *theme
-	width  int
-	paired bool
-	lines  []string
-	half   bool // the last line has room for a second one
-}
-
-func (f *facts) line(label, value string) {
-	f.lines = append(f.lines, f.cell(label, value, f.width))
-	f.half = false
-}
-
-func (f *facts) short(label, value string) {
-	half := (f.width - 2) / 2
-	switch {
-	case !f.paired:
-		f.line(label, value)
-	case f.half:
-		last := len(f.lines) - 1
-		f.lines[last] = fit(f.lines[last], half) + "  " + f.cell(label, value, half)
-		f.half = false
-	default:
-		f.lines = append(f.lines, f.cell(label, value, half))
-		f.half = true
-	}
-}
-
-// text is a value that may need several lines.
-func (f *facts) text(label, value string, limit int, style lipgloss.Style) {
-	for _, line := range wrapped(clean(value), f.width-labelWidth, limit) {
-		f.line(label, style.Render(line))
-		label = ""
-	}
-}
-
-func (f *facts) cell(label, value string, width int) string {
-	return f.theme.dim.Render(fit(label, labelWidth)) + cut(value, width-labelWidth)
 }
 
 func (p *machinePage) runText(run store.Run) string {

@@ -10,9 +10,10 @@ import (
 
 // menuItem is something that can be done, by its key or by choosing it.
 type menuItem struct {
-	key key.Binding // its help says what it does
-	why string      // it cannot be done now; empty: it can
-	do  func() tea.Cmd
+	key     key.Binding // its help says what it does
+	subject string      // to what; empty: to nothing in particular
+	why     string      // it cannot be done now; empty: it can
+	do      func() tea.Cmd
 }
 
 // menuSwitch is something that has one of several values, which its key

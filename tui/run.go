@@ -26,10 +26,11 @@ import (
 
 // Config says what is shown, and to whom.
 type Config struct {
-	Lab   *lab.Lab
-	Actor lab.Actor
-	Site  string           // shown beside the product's name; may be empty
-	Now   func() time.Time // nil: the clock; its location is the one that times are shown in
+	Lab     *lab.Lab
+	Actor   lab.Actor
+	Site    string           // shown beside the product's name; may be empty
+	SSHAddr string           // host:port by which the person came in, for commands to copy; may be empty
+	Now     func() time.Time // nil: the clock; its location is the one that times are shown in
 }
 
 // Size is that of a terminal, in cells.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,7 +53,7 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	s.lab, err = lab.New(lab.Config{
-		Store: s.db, DataDir: dir, Now: s.now, PollEvery: time.Hour,
+		Store: s.db, DataDir: dir, Now: s.now, PollEvery: time.Hour, PublicURL: &url.URL{Scheme: "http", Host: "10.0.0.1:8080"},
 		NewBMC: func(b store.BMC) (lab.BMC, error) { return s.bmc(b.Address), nil },
 	})
 	if err != nil {
@@ -153,6 +154,40 @@ func (s *site) image(name string, kind store.ImageType, arch string) {
 	}, strings.NewReader(strings.Repeat(name, 100_000))))
 }
 
+// window is a size of terminals.
+type window struct {
+	name          string
+	width, height int
+}
+
+// small is the window that everybody has.
+var small = window{"80x24", 80, 24}
+
+// inWindows runs a test in a small window and in a wide one.
+func inWindows(t *testing.T, test func(t *testing.T, w window)) {
+	for _, w := range []window{small, {"120x40", 120, 40}} {
+		t.Run(w.name, func(t *testing.T) { test(t, w) })
+	}
+}
+
+// atMachine sits somebody down before a machine's page, and waits for its
+// console, if they may see that.
+func (s *site) atMachine(actor lab.Actor, w window, name string) *seat {
+	s.t.Helper()
+	p := s.sit(actor, w.width, w.height)
+	p.awaits(name)
+	p.press("/"+name, enterKey, enterKey)
+	p.awaits("╭─ "+name, "Power")
+	m, err := s.lab.Machine(s.t.Context(), actor, name)
+	if err == nil && m.HeldBy(actor.User.ID) && s.bmc(name).works() {
+		p.awaits("● live")
+		if w.width >= wideWidth {
+			p.awaits("console opened")
+		}
+	}
+	return p
+}
+
 // seat is a person at a terminal, as it would be at the other end of ssh.
 type seat struct {
 	t      testing.TB
@@ -175,11 +210,18 @@ type seat struct {
 // sit opens the dashboard for somebody.
 func (s *site) sit(actor lab.Actor, width, height int) *seat {
 	s.t.Helper()
-	return s.sitWith(actor, width, height, []string{"TERM=xterm-256color"})
+	return s.sitWith(Config{Actor: actor}, width, height, []string{"TERM=xterm-256color"})
 }
 
-func (s *site) sitWith(actor lab.Actor, width, height int, env []string) *seat {
+// sitAt is sit for somebody who came in by that address.
+func (s *site) sitAt(actor lab.Actor, w window, address string) *seat {
 	s.t.Helper()
+	return s.sitWith(Config{Actor: actor, SSHAddr: address}, w.width, w.height, []string{"TERM=xterm-256color"})
+}
+
+func (s *site) sitWith(cfg Config, width, height int, env []string) *seat {
+	s.t.Helper()
+	cfg.Lab, cfg.Site, cfg.Now = s.lab, "lab-west", s.now
 	in, keys := io.Pipe()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &seat{
@@ -190,7 +232,7 @@ func (s *site) sitWith(actor lab.Actor, width, height int, env []string) *seat {
 	go func() { _, _ = io.Copy(io.Discard, p.screen) }() // as long as the test binary
 	go func() {
 		defer close(p.done)
-		p.err = Run(ctx, Config{Lab: s.lab, Actor: actor, Site: "lab-west", Now: s.now}, Terminal{
+		p.err = Run(ctx, cfg, Terminal{
 			In: in, Out: p, Width: width, Height: height, Resize: p.resize, Env: env,
 		})
 	}()

@@ -79,3 +79,12 @@ func edge(border lipgloss.Style, left, right, title, note string, width int) str
 	room -= widths.StringWidth(note)
 	return border.Render(left) + title + border.Render(strings.Repeat("─", max(0, room))) + note + border.Render(right)
 }
+
+// warned is a text that tells of something amiss, in lines.
+func (t *theme) warned(text string, width, limit int) []string {
+	lines := wrapped(clean(text), width, limit)
+	for i, line := range lines {
+		lines[i] = t.warn.Render(line)
+	}
+	return lines
+}
