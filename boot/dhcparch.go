@@ -89,6 +89,21 @@ var architectures = map[int]DHCPClient{
 	40: {Arch: "loong64", Firmware: UEFI, HTTP: true},
 }
 
+// EFIFileArch is the architecture of a UEFI program whose name says it, as in
+// grubx64.efi (UEFI 2.10 §3.5.1.1); empty where it does not.
+func EFIFileArch(filename string) string {
+	name, isEFI := strings.CutSuffix(strings.ToLower(filename), ".efi")
+	if !isEFI {
+		return ""
+	}
+	for _, ending := range [][2]string{{"riscv64", "riscv64"}, {"aa64", "arm64"}, {"x64", "amd64"}, {"arm", "armhf"}} {
+		if strings.HasSuffix(name, ending[0]) {
+			return ending[1]
+		}
+	}
+	return ""
+}
+
 // The vendor classes of clients that boot from the network begin so (PXE 2.1
 // §2.2.1; UEFI 2.10 §24.7.3.1).
 const (

@@ -65,3 +65,14 @@ func TestVendor(t *testing.T) {
 		t.Errorf("half an address is of %q", got)
 	}
 }
+
+func TestEFIFileArch(t *testing.T) {
+	for name, want := range map[string]string{
+		"grubx64.efi": "amd64", "MMX64.EFI": "amd64", "shimaa64.efi": "arm64", "bootriscv64.efi": "riscv64", "bootarm.efi": "armhf",
+		"grubx64": "", "snponly.efi": "", ".efi": "", "": "", "x64.efi/a": "",
+	} {
+		if got := EFIFileArch(name); got != want {
+			t.Errorf("%q is for %q, want %q", name, got, want)
+		}
+	}
+}

@@ -110,6 +110,8 @@ func (l *Lab) OpenBootFile(ctx context.Context, r BootRequest) (*BootContent, er
 		return l.bootloader(ctx, elements[1], elements[2], elements[3])
 	case len(elements) == 4 && elements[0] == bootFolder:
 		return l.runFile(ctx, elements[1], elements[2], elements[3], r.Peek)
+	case len(elements) == 1:
+		return l.bareBootloader(ctx, r.Name)
 	}
 	return nil, fs.ErrNotExist
 }
@@ -218,6 +220,28 @@ func (l *Lab) bootloader(ctx context.Context, arch, subarch, filename string) (*
 		return nil, wrap(err, "bootloader of %s/%s", arch, subarch)
 	}
 	return l.imageContent(ctx, image)
+}
+
+// bareBootloader opens what a UEFI shim asks for without a folder: it takes the
+// folder from the BOOTP field of the DHCP answer, which is empty where the
+// server has put the boot file into option 67 alone, as dnsmasq does.
+func (l *Lab) bareBootloader(ctx context.Context, filename string) (*BootContent, error) {
+	arch := boot.EFIFileArch(filename)
+	if arch == "" {
+		return nil, fs.ErrNotExist
+	}
+	var subarch string
+	err := l.store.Read(ctx, func(tx *store.Tx) (err error) {
+		subarch, _, err = tx.ArchBootloader(ctx, arch, true)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, wrap(err, "bootloader of %s", arch)
+	}
+	return l.bootloader(ctx, arch, subarch, filename)
 }
 
 // runFile opens the kernel or the initrd of a run that is going on.

@@ -134,6 +134,15 @@ func TestBootloaderSetHangsTogether(t *testing.T) {
 			t.Errorf("%s: %q, %v", file.Filename, text, err)
 		}
 	}
+	// A shim that was told its name in option 67 alone asks for what lies beside it without its folder.
+	if text, err := f.fetch("grubx64.efi"); text != "signed GRUB" {
+		t.Errorf("without the folder: %q, %v", text, err)
+	}
+	for _, name := range []string{"revocations_sku.efi", "fbx64.efi", "mmaa64.efi"} {
+		if _, err := f.fetch(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if _, err := f.fetch("bootloaders/amd64/bios/mmx64.efi"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("another subarchitecture has it, too: %v", err)
 	}
