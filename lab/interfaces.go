@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -166,12 +167,12 @@ func (l *Lab) changeAddress(ctx context.Context, tx *store.Tx, i *store.Interfac
 	if i.NetworkID == 0 {
 		return fail(Invalid, "it is in no network, and has no address therefore: an admin puts it into one")
 	}
-	taken, err := l.takenAddresses(ctx, tx, *i)
-	if err != nil {
-		return err
-	}
 	if wanted == AutoIPv4 {
-		i.ConfiguredIPv4, err = firstFree(*i, taken)
+		taken, err := l.takenAddresses(ctx, tx, *i)
+		if err != nil {
+			return err
+		}
+		i.ConfiguredIPv4, err = l.firstFree(*i, taken)
 		return err
 	}
 	address, err := parseIPv4(wanted)
@@ -181,43 +182,72 @@ func (l *Lab) changeAddress(ctx context.Context, tx *store.Tx, i *store.Interfac
 	if subnet, err := netip.ParsePrefix(i.Subnet); err != nil || !usable(subnet, address) {
 		return fail(Invalid, "%s is no address of a host in network %s (%s)", address, i.Network, i.Subnet)
 	}
-	if whose, is := taken[address]; is && (change.IPv4 != nil || change.Network != nil) {
-		return fail(Conflict, "%s is the address of %s", address, whose)
-	}
 	i.ConfiguredIPv4 = address.String()
-	return nil
+	if change.IPv4 == nil && change.Network == nil {
+		return nil // it has it already
+	}
+	return l.checkFree(ctx, tx, *i, address)
 }
 
-// takenAddresses tells whose the addresses of an interface's network are that
-// it cannot have: of other interfaces, of the network's own hosts, and what is
-// lent to others.
-func (l *Lab) takenAddresses(ctx context.Context, tx *store.Tx, i store.Interface) (map[netip.Addr]string, error) {
-	taken := make(map[netip.Addr]string)
-	put := func(text, whose string) {
-		if a, err := netip.ParseAddr(text); err == nil {
-			taken[a] = whose
-		}
+// infrastructure says whose an address is of those who make the network work;
+// empty: nobody's.
+func (l *Lab) infrastructure(i store.Interface, address netip.Addr) string {
+	own := l.nextServer.Load()
+	switch {
+	case i.Gateway == address.String():
+		return "the gateway"
+	case slices.Contains(i.Nameservers, address.String()):
+		return "a nameserver"
+	case own != nil && *own == address:
+		return "this server"
 	}
+	return ""
+}
+
+// checkFree says whose an address is that an interface cannot have; nil where
+// it is nobody's.
+func (l *Lab) checkFree(ctx context.Context, tx *store.Tx, i store.Interface, address netip.Addr) error {
+	if whose := l.infrastructure(i, address); whose != "" {
+		return fail(Conflict, "%s is the address of %s", address, whose)
+	}
+	mac, err := tx.InterfaceAt(ctx, i.NetworkID, address.String())
+	if err == nil && mac != i.MAC {
+		m, err := tx.MachineByMAC(ctx, mac)
+		if err != nil {
+			return err
+		}
+		return fail(Conflict, "%s is the address of %s", address, m.Name)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	lease, err := tx.LeaseOf(ctx, address.String())
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err == nil && lease.MAC != i.MAC && lease.ExpiresAt.After(l.now()) {
+		return fail(Conflict, "%s is lent to %s until %s", address, lease.MAC, lease.ExpiresAt.Format(time.RFC3339))
+	}
+	return err
+}
+
+// takenAddresses are those that other interfaces of the network are configured
+// with, or have been lent.
+func (l *Lab) takenAddresses(ctx context.Context, tx *store.Tx, i store.Interface) (map[netip.Addr]bool, error) {
+	taken := make(map[netip.Addr]bool)
 	leases, err := tx.Leases(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, lease := range leases {
-		if lease.MAC != i.MAC && lease.ExpiresAt.After(l.now()) {
-			put(lease.IPv4, lease.MAC+", which it is lent to")
+		if a, err := netip.ParseAddr(lease.IPv4); err == nil && lease.MAC != i.MAC && lease.ExpiresAt.After(l.now()) {
+			taken[a] = true
 		}
-	}
-	for _, server := range i.Nameservers {
-		put(server, "a nameserver")
-	}
-	put(i.Gateway, "the gateway")
-	if own := l.nextServer.Load(); own != nil {
-		taken[*own] = "this server"
 	}
 	configured, err := tx.NetworkAddresses(ctx, i.NetworkID)
 	for _, c := range configured {
-		if c.MAC != i.MAC {
-			put(c.IPv4, c.Machine)
+		if a, err := netip.ParseAddr(c.IPv4); err == nil && c.MAC != i.MAC {
+			taken[a] = true
 		}
 	}
 	return taken, err
@@ -225,7 +255,7 @@ func (l *Lab) takenAddresses(ctx context.Context, tx *store.Tx, i store.Interfac
 
 // firstFree finds an address in the pool of the interface's type. The one that
 // it has from there already stays.
-func firstFree(i store.Interface, taken map[netip.Addr]string) (string, error) {
+func (l *Lab) firstFree(i store.Interface, taken map[netip.Addr]bool) (string, error) {
 	text := i.StaticPool
 	if i.ConfigType == ConfigReserved {
 		text = i.ReservedPool
@@ -241,7 +271,9 @@ func firstFree(i store.Interface, taken map[netip.Addr]string) (string, error) {
 	if err != nil {
 		return "", fail(Invalid, "network %s: %w", i.Network, err)
 	}
-	free := func(a netip.Addr) bool { return pool.contains(a) && usable(subnet, a) && taken[a] == "" }
+	free := func(a netip.Addr) bool {
+		return pool.contains(a) && usable(subnet, a) && !taken[a] && l.infrastructure(i, a) == ""
+	}
 	if has, err := netip.ParseAddr(i.ConfiguredIPv4); err == nil && free(has) {
 		return i.ConfiguredIPv4, nil
 	}

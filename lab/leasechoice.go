@@ -31,6 +31,9 @@ func (s *leaseState) choose(ctx context.Context, wanted netip.Addr) (netip.Addr,
 			return address, err
 		}
 	}
+	if !s.known && s.now.Before(s.holds.fullUntil[s.network.ID]) {
+		return netip.Addr{}, s.full()
+	}
 	// Where the search begins depends on the client, so that it finds the same
 	// address again though its lease was forgotten.
 	hash := fnv.New32a()
@@ -57,10 +60,6 @@ func (s *leaseState) usedBefore(ctx context.Context, address netip.Addr) bool {
 // search looks through the whole pool. Where nothing is free, a machine gets
 // what was offered to a stranger who has not taken it.
 func (s *leaseState) search(ctx context.Context, start int) (netip.Addr, error) {
-	full := fmt.Errorf("%w: the DHCP pool %s of network %s is used up", boot.ErrNoAddress, s.network.DHCPPool, s.network.Name)
-	if s.now.Before(s.holds.fullUntil[s.network.ID]) && !s.known {
-		return netip.Addr{}, full
-	}
 	taken, lentUntil, err := s.inUse(ctx)
 	if err != nil {
 		return netip.Addr{}, err
@@ -88,7 +87,11 @@ func (s *leaseState) search(ctx context.Context, start int) (netip.Addr, error) 
 		return stranger, nil
 	}
 	s.holds.fullUntil[s.network.ID] = s.now.Add(fullTerm)
-	return netip.Addr{}, full
+	return netip.Addr{}, s.full()
+}
+
+func (s *leaseState) full() error {
+	return fmt.Errorf("%w: the DHCP pool %s of network %s is used up", boot.ErrNoAddress, s.network.DHCPPool, s.network.Name)
 }
 
 // inUse reads all of the network's addresses that machines are configured

@@ -167,6 +167,10 @@ func TestAnInterfaceIsChanged(t *testing.T) {
 	if kept := f.machine("web-01").Interfaces[0]; kept.ConfiguredIPv4 != i.ConfiguredIPv4 || kept.Network != "lab" {
 		t.Errorf("a refusal changed it: %+v", kept)
 	}
+	f.must(f.lend(stranger(1), "10.0.0.130"))
+	if _, err := f.setInterface(f.ada, "web-01", static, "10.0.0.130"); lab.CodeOf(err) != lab.Conflict || !strings.Contains(err.Error(), "is lent to 52:54:00:ff:00:01 until 2026-") {
+		t.Errorf("an address that is lent: %v", err)
+	}
 	dynamic, err := f.SetInterface(t.Context(), f.ada, "web-01", "", lab.InterfaceChange{ConfigType: ptr(lab.ConfigDynamic)})
 	if err != nil || dynamic.ConfiguredIPv4 != "" {
 		t.Errorf("dynamic: %+v, %v", dynamic, err)
