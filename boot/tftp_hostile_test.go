@@ -206,7 +206,8 @@ func TestTFTPServesOthersDuringAFlood(t *testing.T) {
 			<-tick.C
 		}
 	})
-	for range 3 {
+	// On a busy machine the flood takes a while to fill its share.
+	for i := 0; i < 3 || server.Stats().Busy == 0 && i < 10_000; i++ {
 		if got, _, err := get(address, "big", 8192); err != nil || !bytes.Equal(got, content) {
 			t.Fatalf("%d bytes, %v", len(got), err)
 		}

@@ -131,9 +131,9 @@ func TestWhoBootsWhat(t *testing.T) {
 				t.Errorf("%s: not known", test.name)
 			}
 			answer, err := f.DHCP().Answer(t.Context(), hookMAC)
-			want := boot.DHCPAnswer{}
+			want := boot.DHCPAnswer{Hostname: "web-01"}
 			if on && test.file != "" {
-				want = boot.DHCPAnswer{BootFile: test.file, HTTP: test.http, NextServer: netip.MustParseAddr("10.0.0.1")}
+				want.BootFile, want.HTTP, want.NextServer = test.file, test.http, netip.MustParseAddr("10.0.0.1")
 			}
 			if err != nil || answer != want {
 				t.Errorf("%s, netboot %t: %+v, %v; want %+v", test.name, on, answer, err, want)
