@@ -37,9 +37,10 @@ type scrollback struct {
 	loaded  bool
 	problem string // why there is nothing to read
 
-	steps   []step // to be done when what is being read is there
-	reading bool
-	halt    context.CancelFunc // of what is being read
+	steps     []step // to be done when what is being read is there
+	reading   bool
+	searching bool               // which may take long, and is given up without leaving the log
+	halt      context.CancelFunc // of what is being read
 
 	prompt     prompt
 	input      textinput.Model
@@ -124,6 +125,7 @@ func (s *scrollback) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case scrolledMsg:
 		s.reading = false
+		s.searching = s.searching && len(s.steps) > 0
 		s.halt()
 		switch {
 		case errors.Is(msg.err, context.Canceled):
@@ -168,9 +170,9 @@ func (s *scrollback) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Zoom):
 		s.page.zoomed = !s.page.zoomed
 	case key.Matches(msg, k.Leave):
-		if s.reading && s.loaded {
+		if s.searching && s.loaded {
 			s.steps = nil
-			s.halt() // a search; the log stays where it was
+			s.halt() // the log stays where it was
 			return nil
 		}
 		s.page.endScroll()
@@ -326,6 +328,7 @@ func (s *scrollback) search(text string) tea.Cmd {
 	}
 	s.prompt, s.query, s.what = noPrompt, query, strconv.Quote(text)
 	what := s.what
+	s.searching = true
 	return s.do(func(ctx context.Context, c *logCursor) error { return c.search(ctx, query, what) })
 }
 
@@ -336,5 +339,6 @@ func (s *scrollback) searchOn(back bool) tea.Cmd {
 		return nil
 	}
 	query, what := s.query, s.what
+	s.searching = true
 	return s.do(func(ctx context.Context, c *logCursor) error { return c.searchOn(ctx, query, what, back) })
 }
