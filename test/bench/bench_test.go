@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 func TestMeasures(t *testing.T) {
 	for _, p := range []struct{ program, debianPackage string }{
 		{"ipmi_sim", "openipmi"}, {"ipmitool", "ipmitool"}, {"ipmipower", "freeipmi-tools"}, {"conmand", "conman"}, {"dnsmasq", "dnsmasq-base"},
+		{"kea-dhcp4", "kea-dhcp4-server"}, {"perfdhcp", "kea-admin"}, {"g++", "g++"},
 	} {
 		if _, err := exec.LookPath(p.program); err != nil {
 			leaveOut(t, fmt.Sprintf("%s is missing: install the Debian package %s", p.program, p.debianPackage))
@@ -64,6 +65,27 @@ func leaveOut(t *testing.T, why string) {
 		t.Fatal(why)
 	}
 	t.Skip(why)
+}
+
+func TestParsePerfdhcp(t *testing.T) {
+	const report = `
+***Statistics for: DISCOVER-OFFER***
+sent packets: 999
+drops ratio: 0.5 %
+
+min delay: 0.3 ms
+avg delay: 1.250 ms
+
+***Statistics for: REQUEST-ACK***
+drops ratio: 0 %
+avg delay: 0.750 ms
+`
+	if took, lost, err := parsePerfdhcp(report); err != nil || took != 2*time.Millisecond || lost != 0.005 {
+		t.Errorf("%s, %v lost, %v", took, lost, err)
+	}
+	if _, _, err := parsePerfdhcp("avg delay: min delay: n/a\navg delay: n/a\ndrops ratio: -nan %"); err == nil {
+		t.Error("nothing was measured, and that is no error")
+	}
 }
 
 func TestQuantiles(t *testing.T) {

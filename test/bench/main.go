@@ -3,7 +3,7 @@
 //
 // The peers (ipmitool, FreeIPMI's ipmipower, conmand) are processes that talk
 // to the same simulated BMCs, in turns with ours, or (tftpd-hpa, atftpd, dnsmasq)
-// serve the same files to the same client. What is measured of ours, too, is a
+// serve the same files to the same client; Kea is its own peer, without our library. What is measured of ours, too, is a
 // process of its own: this program, started again in a role. It needs Linux, and
 // root for the UDP ports 623 and 69, which some peers insist on. A figure that
 // misses its target is no error.
@@ -60,6 +60,8 @@ var measures = []struct {
 	{"tftp", tftpThroughput},
 	{"tftploss", tftpLoss},
 	{"tftpboot", tftpBoots},
+	{"upload", uploads},
+	{"kea", keaHook},
 }
 
 func measureNames() (names []string) {
@@ -183,7 +185,7 @@ BMCs, and all of them on the same cores. The comments in `+"`test/bench`"+` say 
 // peers are the Debian packages that ours is compared with, and their versions.
 func peers(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package} ${Version}, ",
-		"conman", "dnsmasq-base", "freeipmi-tools", "ipmitool", "openipmi").Output()
+		"conman", "dnsmasq-base", "freeipmi-tools", "ipmitool", "kea-dhcp4-server", "openipmi").Output()
 	if err != nil {
 		return "of unknown versions"
 	}

@@ -18,12 +18,13 @@ import (
 )
 
 // roleVariable has this program play a part of the benchmarks instead of
-// directing them: "bmcs", "lab", "clients" or "tftp".
+// directing them: "bmcs", "lab", "clients", "tftp", "site"
+// or "kea".
 const roleVariable = "PROVISIONER_BENCH_ROLE"
 
 // roles are what this program can be, for figures that are of one side alone.
 func roles() map[string]any {
-	return map[string]any{"bmcs": &bmcs{}, "lab": &labProcess{}, "clients": &clients{}, "tftp": &tftpServer{}}
+	return map[string]any{"bmcs": &bmcs{}, "lab": &labProcess{}, "clients": &clients{}, "tftp": &tftpServer{}, "site": site{}, "kea": kea{}}
 }
 
 // play serves the methods of a role on standard input and output until the
@@ -62,11 +63,17 @@ func start(ctx context.Context, name string, env []string, program string, args 
 
 // startRole runs this program in a role.
 func startRole(ctx context.Context, role string) (*process, error) {
+	return startRoleIn(ctx, role, 0)
+}
+
+// startRoleIn runs this program in a role, in new namespaces: clone(2)'s flags.
+func startRoleIn(ctx context.Context, role string, namespaces uintptr) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	p := prepare(ctx, []string{roleVariable + "=" + role}, self)
+	p.cmd.SysProcAttr.Cloneflags = namespaces
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -181,18 +188,31 @@ func (p *process) memory() (int64, error) {
 }
 
 // peakMemory is the most that the process has had in memory, in bytes.
-func (p *process) peakMemory() (int64, error) {
+func (p *process) peakMemory() (int64, error) { return p.status("VmHWM:") }
+
+// resetPeak has peakMemory begin anew, and returns what the process has in
+// memory now, in bytes.
+func (p *process) resetPeak() (int64, error) {
+	// proc(5): "5" resets the high water mark.
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0o600); err != nil {
+		return 0, err
+	}
+	return p.status("VmRSS:")
+}
+
+// status is a size in the status of the process, in bytes.
+func (p *process) status(name string) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, fmt.Errorf("%s has ended: %w%s", p.name, err, p.last())
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmHWM:" {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name {
 			kib, err := strconv.ParseInt(f[1], 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("the status of %s has no VmHWM", p.name)
+	return 0, fmt.Errorf("the status of %s has no %s", p.name, name)
 }
 
 // pause lets d pass, or ctx end.

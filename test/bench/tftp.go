@@ -228,7 +228,12 @@ func timed(work func() error) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-func megabytes(n int) string { return fmt.Sprintf("%.3g MB", float64(n)/1e6) }
+func megabytes(n int) string {
+	if n >= 1e9 {
+		return fmt.Sprintf("%.3g GB", float64(n)/1e9)
+	}
+	return fmt.Sprintf("%.3g MB", float64(n)/1e6)
+}
 
 // rate writes a time and what it means for n bytes.
 func rate(n int, took time.Duration) string {
