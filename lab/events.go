@@ -34,6 +34,7 @@ const (
 	EventPreseedRemoved   = "preseed removed"
 	EventReserved         = "reserved"
 	EventReleased         = "released"
+	EventReasonChanged    = "reason changed" // why somebody holds a machine
 	EventExtended         = "term extended"
 	EventTermEnding       = "term ending" // soon; of the holder, as the next two
 	EventTermOver         = "term over"   // the grace begins

@@ -2,8 +2,6 @@ package lab
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
 	"provisioner/query"
 	"provisioner/store"
@@ -82,30 +80,4 @@ func (l *Lab) powered() (on, off []int64) {
 		}
 	}
 	return on, off
-}
-
-// MachineName returns the name of the machine that ref stands for: a name, or a
-// machine's number. A ref of digits only is a number. Whoever may log in may
-// ask.
-func (l *Lab) MachineName(ctx context.Context, actor Actor, ref string) (string, error) {
-	var m store.Machine
-	err := l.store.Read(ctx, func(tx *store.Tx) (err error) {
-		if strings.Trim(ref, "0123456789") != "" {
-			m, err = tx.Machine(ctx, ref)
-			return err
-		}
-		id, err := strconv.ParseInt(ref, 10, 64)
-		if err != nil {
-			return store.ErrNotFound
-		}
-		m, err = tx.MachineByID(ctx, id)
-		return err
-	})
-	if err == nil && !actor.sees(m) {
-		err = store.ErrNotFound
-	}
-	if err != nil {
-		return "", wrap(notFound(err, "machine", ref), "find machine")
-	}
-	return m.Name, nil
 }

@@ -53,7 +53,7 @@ func (l *Lab) Provision(ctx context.Context, actor Actor, name string, request P
 	defer cancel()
 	l.holdConsole(m.ID)
 	l.awaitConsole(ctx, a)
-	if err := l.bootFromNetwork(ctx, a, m); err != nil {
+	if err := restartFrom(ctx, a, m, ipmi.BootPXE); err != nil {
 		endErr := l.write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 			return l.endRun(ctx, tx, actor, m, run, store.RunFailed, err.Error())
 		})
@@ -68,23 +68,6 @@ func (l *Lab) awaitConsole(ctx context.Context, a *attachment) {
 	if err := a.console.AwaitConnected(ctx); err != nil {
 		l.log.Warn("machine is started without its console", "machine", a.machine)
 	}
-}
-
-// bootFromNetwork asks the BMC for it: the boot device first, then reset if
-// the machine is on, else on.
-func (l *Lab) bootFromNetwork(ctx context.Context, a *attachment, m store.Machine) error {
-	defer a.poll()
-	if err := a.bmc.SetBootDevice(ctx, ipmi.BootPXE, ipmi.BootOptions{EFI: m.EFIBoot}); err != nil {
-		return err
-	}
-	state, err := a.bmc.Power(ctx)
-	if err != nil {
-		return err
-	}
-	if state == ipmi.PowerOn {
-		return a.bmc.SetPower(ctx, ipmi.PowerReset)
-	}
-	return a.bmc.SetPower(ctx, ipmi.PowerUp)
 }
 
 // beginRun checks the request and keeps the run.
