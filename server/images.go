@@ -10,11 +10,11 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"provisioner/lab"
+	"provisioner/server/upload"
 	"provisioner/store"
 )
 
@@ -22,10 +22,6 @@ const (
 	// maxFields and maxField bound what a form says beside its file.
 	maxFields = 16
 	maxField  = 4 << 10 // bytes
-
-	// uploadSilence is how long nothing may come of an upload. How long the
-	// whole takes has no bound but the network's.
-	uploadSilence = 30 * time.Second
 )
 
 // imageRoutes are uploads by token. POST /images is a form, for a browser or
@@ -65,7 +61,7 @@ func (s *Server) withToken(handle tokenHandler) http.HandlerFunc {
 // postImage adds an image by a form (RFC 7578). Its fields name, type, arch,
 // firmware, description, sha256, public and known_good come before its file.
 func (s *Server) postImage(actor lab.Actor, w http.ResponseWriter, r *http.Request) error {
-	patient(w, r)
+	upload.Patient(w, r)
 	form, err := r.MultipartReader()
 	if err != nil {
 		return invalid("send a form: curl -F name=NAME -F type=kernel -F arch=amd64 -F file=@FILE (%w)", err)
@@ -99,7 +95,7 @@ func (s *Server) addImagePart(actor lab.Actor, w http.ResponseWriter, r *http.Re
 	if err != nil {
 		return err
 	}
-	if err := s.lab.AddImage(r.Context(), actor, image, torn{part}); err != nil {
+	if err := s.lab.AddImage(r.Context(), actor, image, upload.Torn{Reader: part}); err != nil {
 		return err
 	}
 	added, err := s.lab.Image(r.Context(), actor, image.Name)
@@ -163,36 +159,4 @@ func yesOrNo(value string) (bool, error) {
 func invalid(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	return &lab.Error{Code: lab.Invalid, Message: err.Error(), Err: err}
-}
-
-// torn says that a body has ended too early, which is nobody's fault here.
-type torn struct{ io.Reader }
-
-func (t torn) Read(p []byte) (int, error) {
-	n, err := t.Reader.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) { // which io.ErrUnexpectedEOF is not
-		err = &lab.Error{Code: lab.Unavailable, Message: "the upload broke off: " + err.Error(), Err: err}
-	}
-	return n, err
-}
-
-// patient gives a request as long as it takes, as long as something comes.
-func patient(w http.ResponseWriter, r *http.Request) {
-	r.Body = &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w)}
-}
-
-type patientBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-	until   time.Time
-}
-
-func (b *patientBody) Read(p []byte) (int, error) {
-	if now := time.Now(); b.until.Sub(now) < uploadSilence/2 { // not for each of many small pieces
-		b.until = now.Add(uploadSilence)
-		// A connection that knows no deadlines has none to be extended.
-		_ = b.control.SetReadDeadline(b.until)
-		_ = b.control.SetWriteDeadline(b.until.Add(uploadSilence)) // for the answer
-	}
-	return b.ReadCloser.Read(p)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"provisioner/lab"
+	"provisioner/server/upload"
 )
 
 // The resumable upload protocol tus 1.0.0 (https://tus.io/protocols/resumable-upload),
@@ -102,8 +103,8 @@ func (s *Server) patchUpload(actor lab.Actor, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return err
 	}
-	patient(w, r)
-	state, err := s.lab.ContinueUpload(r.Context(), actor, chi.URLParam(r, "id"), offset, torn{r.Body})
+	upload.Patient(w, r)
+	state, err := s.lab.ContinueUpload(r.Context(), actor, chi.URLParam(r, "id"), offset, upload.Torn{Reader: r.Body})
 	if err != nil {
 		return err
 	}

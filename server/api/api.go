@@ -54,6 +54,11 @@ func newAPI(l *lab.Lab, log *slog.Logger) (*api, error) {
 	a.huma = huma.NewAPI(configuration(), humachi.NewAdapter(router.With(a.authenticate, asJSON)))
 	a.huma.UseMiddleware(refuseWith400)
 	a.machineOperations()
+	a.powerOperations()
+	a.assigneeOperations()
+	a.interfaceOperations()
+	a.preseedOperations()
+	a.imageOperations(router)
 
 	if err := a.documentation(router); err != nil {
 		return nil, fmt.Errorf("API: %w", err)
@@ -69,14 +74,16 @@ func configuration() huma.Config {
 	return config
 }
 
+var withToken = []map[string][]string{{"token": {}}}
+
 // operation adds one. Whoever asks has shown a token.
 func operation[I, O any](a *api, op huma.Operation, do func(context.Context, lab.Actor, *I) (*O, error)) {
-	op.Security = []map[string][]string{{"token": {}}}
+	op.Security = withToken
 	op.Responses = map[string]*huma.Response{"default": errorResponse()}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, actorOf(ctx), in)
 		if err != nil {
-			return nil, a.refusal(ctx, op, err)
+			return nil, a.refusal(op, err)
 		}
 		return out, nil
 	})
@@ -107,7 +114,7 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="provisioner"`)
 			w.WriteHeader(http.StatusUnauthorized)
 		case err != nil:
-			writeError(w, a.refusal(r.Context(), huma.Operation{Method: r.Method, Path: r.URL.Path}, err))
+			writeError(w, a.refusal(huma.Operation{Method: r.Method, Path: r.URL.Path}, err))
 		default:
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"mime/multipart"
 	"net/http"
 	"os"
 	"path"
@@ -93,7 +94,11 @@ func isDots(a, b any) bool { return a == "..." || b == "..." }
 // ask makes a request as somebody, "-" being nobody, and returns the answer.
 func (w *world) ask(who, method, target, body string) (status int, answer string) {
 	w.t.Helper()
-	response := w.send(who, method, target, strings.NewReader(body), nil)
+	header := http.Header{}
+	if strings.HasPrefix(body, "q=") || strings.HasPrefix(body, "file=") {
+		body = form(w.t, header, body)
+	}
+	response := w.send(who, method, target, strings.NewReader(body), header)
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -119,6 +124,36 @@ func (w *world) send(who, method, target string, body io.Reader, header http.Hea
 		w.t.Fatal(err)
 	}
 	return response
+}
+
+// form makes a form of lines: name=value, or file=@NAME:CONTENT.
+func form(t *testing.T, header http.Header, lines string) string {
+	t.Helper()
+	var body bytes.Buffer
+	writer := multipart.NewWriter(&body)
+	for line := range strings.Lines(lines) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		filename, content, isFile := strings.Cut(value, ":")
+		var part io.Writer
+		var err error
+		if isFile && strings.HasPrefix(filename, "@") {
+			part, err = writer.CreateFormFile(name, filename[1:])
+			value = content
+		} else {
+			part, err = writer.CreateFormField(name)
+		}
+		if err == nil {
+			_, err = io.WriteString(part, value)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	header.Set("Content-Type", writer.FormDataContentType())
+	return body.String()
 }
 
 func tokenOf(who string) string { return "token-of-" + who }

@@ -1,9 +1,9 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
@@ -46,7 +46,7 @@ const silent = "x-silent-403"
 
 // refusal is a lab's error as an answer. What nobody foresaw is logged, and not
 // shown.
-func (a *api) refusal(_ context.Context, op huma.Operation, err error) *Error {
+func (a *api) refusal(op huma.Operation, err error) *Error {
 	code := lab.CodeOf(err)
 	if code == lab.Internal {
 		a.log.Error("request failed", "method", op.Method, "path", op.Path, "error", err)
@@ -70,6 +70,20 @@ func writeError(w http.ResponseWriter, e *Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.status)
 	_ = jsonFormat.Marshal(w, e) // the client may have gone
+}
+
+func invalid(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	return &lab.Error{Code: lab.Invalid, Message: err.Error(), Err: err}
+}
+
+// orInvalid says of an error by which something is missing that a body names
+// that the body is wrong: 404 is for what the path names.
+func orInvalid(err error) error {
+	if lab.CodeOf(err) == lab.NotFound {
+		return invalid("%w", err)
+	}
+	return err
 }
 
 // jsonFormat is how bodies are read and written.

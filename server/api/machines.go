@@ -55,13 +55,13 @@ func optionalID(id int64) *int64 {
 	return &id
 }
 
-// machinePath names a machine in a path.
-type machinePath struct {
+// MachinePath names a machine in a path.
+type MachinePath struct {
 	ID string `path:"id" doc:"The machine: its number, or its name" example:"web-01"`
 }
 
 // name is what lab knows the machine by.
-func (p machinePath) name(ctx context.Context, a *api, actor lab.Actor) (string, error) {
+func (p MachinePath) name(ctx context.Context, a *api, actor lab.Actor) (string, error) {
 	return a.lab.MachineName(ctx, actor, p.ID)
 }
 
@@ -76,6 +76,12 @@ func (a *api) machineOperations() {
 		OperationID: "get-machine", Method: http.MethodGet, Path: "/machine/{id}", Tags: []string{"machines"},
 		Summary: "Look at a machine",
 	}, a.getMachine)
+	operation(a, huma.Operation{
+		OperationID: "change-machine", Method: http.MethodPut, Path: "/machine/{id}", Tags: []string{"machines"},
+		Summary: "Say what a machine boots",
+		Description: "Its holders and admins may. What it boots stays while a run goes on that the machine has begun. Netboot needs a kernel, and a " +
+			"subarchitecture that has a bootloader.",
+	}, a.changeMachine)
 }
 
 type listMachinesInput struct {
@@ -114,7 +120,7 @@ func (a *api) listMachines(ctx context.Context, actor lab.Actor, in *listMachine
 
 type machineAnswer struct{ Body Machine }
 
-func (a *api) getMachine(ctx context.Context, actor lab.Actor, in *machinePath) (*machineAnswer, error) {
+func (a *api) getMachine(ctx context.Context, actor lab.Actor, in *MachinePath) (*machineAnswer, error) {
 	name, err := in.name(ctx, a, actor)
 	if err != nil {
 		return nil, err
@@ -128,4 +134,65 @@ func (a *api) machine(ctx context.Context, actor lab.Actor, name string) (*machi
 		return nil, err
 	}
 	return &machineAnswer{toMachine(m.Machine)}, nil
+}
+
+type changeMachineInput struct {
+	MachinePath
+	Body struct {
+		_              struct{}         `additionalProperties:"true"`
+		NetbootEnabled given[bool]      `json:"netboot_enabled,omitempty" doc:"A run begins, without the machine being restarted; or it ends"`
+		Subarch        given[string]    `json:"subarch,omitempty" maxLength:"256"`
+		KernelID       given[int64]     `json:"kernel_id,omitempty"`
+		KernelOpts     given[string]    `json:"kernel_opts,omitempty" maxLength:"1024"`
+		InitrdID       optional[int64]  `json:"initrd_id,omitempty" doc:"null: none"`
+		PreseedID      optional[int64]  `json:"preseed_id,omitempty" doc:"null: none"`
+		Kernel         given[string]    `json:"kernel,omitempty" doc:"By name, as the next two"`
+		Initrd         optional[string] `json:"initrd,omitempty"`
+		Preseed        optional[string] `json:"preseed,omitempty"`
+	}
+}
+
+// change is what a body asks for, as lab knows it.
+func (in *changeMachineInput) change(ctx context.Context, a *api, actor lab.Actor) (lab.MachineChange, error) {
+	change := lab.MachineChange{
+		Netboot: in.Body.NetbootEnabled.value, Subarch: in.Body.Subarch.value, KernelOptions: in.Body.KernelOpts.value,
+		Kernel: in.Body.Kernel.value, Initrd: in.Body.Initrd.orZero(), Preseed: in.Body.Preseed.orZero(),
+	}
+	for _, named := range []struct {
+		id   optional[int64]
+		name **string
+		find func(context.Context, lab.Actor, string) (string, error)
+	}{
+		{optional[int64]{in.Body.KernelID.value != nil, in.Body.KernelID.value}, &change.Kernel, a.lab.ImageName},
+		{in.Body.InitrdID, &change.Initrd, a.lab.ImageName},
+		{in.Body.PreseedID, &change.Preseed, a.lab.PreseedName},
+	} {
+		if !named.id.sent {
+			continue
+		}
+		name := ""
+		if named.id.value != nil {
+			var err error
+			if name, err = named.find(ctx, actor, strconv.FormatInt(*named.id.value, 10)); err != nil {
+				return change, err
+			}
+		}
+		*named.name = &name
+	}
+	return change, nil
+}
+
+func (a *api) changeMachine(ctx context.Context, actor lab.Actor, in *changeMachineInput) (*machineAnswer, error) {
+	name, err := in.name(ctx, a, actor)
+	if err != nil {
+		return nil, err
+	}
+	change, err := in.change(ctx, a, actor)
+	if err == nil {
+		err = a.lab.ChangeMachine(ctx, actor, name, change)
+	}
+	if err != nil {
+		return nil, orInvalid(err)
+	}
+	return a.machine(ctx, actor, name)
 }

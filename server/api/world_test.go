@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -38,25 +40,43 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
+		t.Fatal(err)
+	}
+	return openWorld(t, dir)
+}
+
+// template is a data folder with what there is in every world.
+var template string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "api")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // it is in the folder for what is temporary
+	template = dir
+	if err := populate(context.Background(), dir); err != nil {
+		log.Print("populate a world: ", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func openWorld(t *testing.T, dir string) *world {
+	t.Helper()
 	db, err := store.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, bmc: &fakeBMC{}}
-	w.lab, err = lab.New(lab.Config{
-		Store: db, DataDir: dir, PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1:8080"},
-		Now: func() time.Time { return noon }, PollEvery: time.Hour,
-		NewBMC: func(b store.BMC) (lab.BMC, error) {
-			if b.Address == "web-01" {
-				return w.bmc, nil
-			}
-			return &fakeBMC{}, nil
-		},
-	})
-	if err != nil {
+	if w.lab, err = newLab(db, dir, w.bmc); err != nil {
 		t.Fatal(err)
 	}
-	w.populate(db)
 	w.api, err = newAPI(w.lab, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		t.Fatal(err)
@@ -90,48 +110,87 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+// newLab makes a lab in which time stands still. The BMC is that of web-01.
+func newLab(db *store.DB, dir string, bmc *fakeBMC) (*lab.Lab, error) {
+	return lab.New(lab.Config{
+		Store: db, DataDir: dir, PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1:8080"},
+		Now: func() time.Time { return noon }, PollEvery: time.Hour,
+		NewBMC: func(b store.BMC) (lab.BMC, error) {
+			if b.Address == "web-01" {
+				return bmc, nil
+			}
+			return &fakeBMC{}, nil
+		},
+	})
 }
 
-func (w *world) populate(db *store.DB) {
-	w.t.Helper()
-	ctx := w.t.Context()
-	for name, scope := range map[string]store.TokenScope{
-		"root": store.ScopeAdmin, "ada": store.ScopeOperate, "grace": store.ScopeOperate, "eve": store.ScopeRead,
+// populate puts into a data folder what there is in every world.
+func populate(ctx context.Context, dir string) error {
+	db, err := store.Open(ctx, filepath.Join(dir, "provisioner.db"))
+	if err != nil {
+		return err
+	}
+	l, err := newLab(db, dir, &fakeBMC{})
+	if err == nil {
+		err = errors.Join(addPeople(ctx, db, l), addMachines(ctx, l), addImages(ctx, l), l.Close())
+	}
+	return errors.Join(err, db.Close())
+}
+
+func addPeople(ctx context.Context, db *store.DB, l *lab.Lab) error {
+	var errs []error
+	for _, p := range []struct {
+		name  string
+		scope store.TokenScope
+	}{
+		{"root", store.ScopeAdmin}, {"ada", store.ScopeOperate}, {"grace", store.ScopeOperate}, {"eve", store.ScopeRead},
 	} {
-		w.must(w.lab.AddUser(ctx, lab.Local, name, name == "root", nil))
-		w.must(db.Write(ctx, func(tx *store.Tx) error {
-			user, err := tx.User(ctx, name)
+		errs = append(errs, l.AddUser(ctx, lab.Local, p.name, p.name == "root", nil), db.Write(ctx, func(tx *store.Tx) error {
+			user, err := tx.User(ctx, p.name)
 			if err != nil {
 				return err
 			}
-			hash := sha256.Sum256([]byte(tokenOf(name)))
-			_, err = tx.AddToken(ctx, store.Token{UserID: user.ID, Hash: hash[:], Scope: scope, CreatedAt: noon})
+			hash := sha256.Sum256([]byte(tokenOf(p.name)))
+			_, err = tx.AddToken(ctx, store.Token{UserID: user.ID, Hash: hash[:], Scope: p.scope, CreatedAt: noon})
 			return err
 		}))
 	}
+	return errors.Join(errs...)
+}
+
+func addMachines(ctx context.Context, l *lab.Lab) error {
+	errs := []error{l.AddNetwork(ctx, lab.Local, store.Network{
+		Name: "lab", Subnet: "10.0.0.0/24", StaticPool: "10.0.0.128/25", ReservedPool: "10.0.0.64/31", Gateway: "10.0.0.1",
+	})}
+	network := "lab"
 	for _, m := range []lab.NewMachine{
 		{Name: "web-01", Arch: "amd64", MACs: []string{"52:54:00:00:00:01"}, BMC: &store.BMC{Address: "web-01"}},
 		{Name: "web-02.lab", Arch: "amd64", MACs: []string{"52:54:00:00:00:02"}, BMC: &store.BMC{Address: "web-02"}},
 		{Name: "arm-01", Arch: "arm64"},
 	} {
 		m.Subarch = "uefi"
-		w.must(w.lab.AddMachine(ctx, lab.Local, m))
+		errs = append(errs, l.AddMachine(ctx, lab.Local, m))
+		if m.BMC != nil {
+			_, err := l.SetInterface(ctx, lab.Local, m.Name, "", lab.InterfaceChange{Network: &network})
+			errs = append(errs, err)
+		}
 	}
-	w.must(w.lab.Assign(ctx, lab.Local, "web-01", "ada", "kernel tests"))
+	return errors.Join(append(errs, l.Assign(ctx, lab.Local, "web-01", "ada", "kernel tests"))...)
+}
+
+func addImages(ctx context.Context, l *lab.Lab) error {
+	var errs []error
 	for _, image := range []lab.NewImage{
 		{Name: "grub", Type: store.ImageBootloader, Arch: "amd64", Subarch: "uefi", Filename: "grubx64.efi", Public: true},
 		{Name: "linux", Type: store.ImageKernel, Arch: "amd64", Filename: "vmlinuz", Public: true, KnownGood: true},
 		{Name: "initrd", Type: store.ImageInitrd, Arch: "amd64", Filename: "initrd.gz", Public: true},
 		{Name: "linux-arm", Type: store.ImageKernel, Arch: "arm64", Filename: "vmlinuz", Public: true},
 	} {
-		w.must(w.lab.AddImage(ctx, lab.Local, image, strings.NewReader("content of "+image.Name)))
+		errs = append(errs, l.AddImage(ctx, lab.Local, image, strings.NewReader("content of "+image.Name)))
 	}
-	w.must(w.lab.AddPreseed(ctx, lab.Local, lab.NewPreseed{Name: "debian", Type: "preseed", Content: "d-i hostname {{ hostname }}\n", Public: true}))
+	return errors.Join(append(errs, l.AddPreseed(ctx, lab.Local, lab.NewPreseed{
+		Name: "debian", Type: "preseed", Content: "d-i hostname {{ hostname }}\n", Public: true,
+	}))...)
 }
 
 // fakeBMC is a BMC that a test plays: that of a machine which is off at first.
