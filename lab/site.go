@@ -69,31 +69,25 @@ const (
 )
 
 func readSite(ctx context.Context, tx *store.Tx) (s Site, err error) {
-	mode, err := tx.Setting(ctx, settingConsoles)
+	settings, err := tx.Settings(ctx)
 	if err != nil {
 		return s, err
 	}
-	insist, err := tx.Setting(ctx, settingConsolesInsist)
-	if err != nil {
-		return s, err
-	}
-	s.ConsolesOnDemand = mode == string(store.ConsoleOnDemand)
-	s.ConsolesInsist = insist == valueYes
+	s.ConsolesOnDemand = settings[settingConsoles] == string(store.ConsoleOnDemand)
+	s.ConsolesInsist = settings[settingConsolesInsist] == valueYes
 	s.Term, s.MaxTerm, s.Grace, s.Release = defaultTerm, defaultMaxTerm, defaultGrace, ReleaseLeave
 	for name, value := range s.durations() {
-		text, err := tx.Setting(ctx, name)
-		if err == nil && text != "" {
-			*value, err = time.ParseDuration(text)
+		if settings[name] == "" {
+			continue
 		}
-		if err != nil {
+		if *value, err = time.ParseDuration(settings[name]); err != nil {
 			return s, wrap(err, "the setting %s", name)
 		}
 	}
-	release, err := tx.Setting(ctx, settingRelease)
-	if release != "" {
+	if release := settings[settingRelease]; release != "" {
 		s.Release = ReleasePolicy(release)
 	}
-	return s, err
+	return s, nil
 }
 
 // durations returns the settings that are times, by their names.

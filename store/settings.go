@@ -16,6 +16,16 @@ func (tx *Tx) Setting(ctx context.Context, name string) (string, error) {
 	return value, err
 }
 
+// Settings returns all that an admin has decided for the whole site, by name.
+func (tx *Tx) Settings(ctx context.Context) (map[string]string, error) {
+	rows, err := all(ctx, tx, func(r row) (s [2]string, err error) { return s, r.Scan(&s[0], &s[1]) }, `SELECT name, value FROM settings`)
+	settings := make(map[string]string, len(rows))
+	for _, s := range rows {
+		settings[s[0]] = s[1]
+	}
+	return settings, err
+}
+
 // SetSetting keeps a setting of the site; an empty one is its default.
 func (tx *Tx) SetSetting(ctx context.Context, name, value string) error {
 	_, err := tx.tx.ExecContext(ctx, `INSERT INTO settings (name, value) VALUES (?, ?)
