@@ -41,7 +41,7 @@ fuzz:  ## every fuzz target, FUZZTIME (30s) each
 	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$$package" </dev/null || exit 1; \
 	  done
 
-bench: ## every benchmark, and docs/benchmarks.md: ours beside its peers (as root; about 10 minutes)
+bench: ## every benchmark, and docs/benchmarks.md: ours beside its peers (as root; about 12 minutes)
 	test/packages.sh
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./test/bench -o docs/benchmarks.md

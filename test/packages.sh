@@ -15,7 +15,7 @@ curl                boot, cmd/provisioner, server
 dnsmasq-base        test/e2e, test/bench
 expect              cmd/provisioner
 freeipmi-tools      test/bench
-g++                 test/e2e
+g++                 test/e2e, test/bench
 grub-common         boot, test/e2e
 grub-efi-amd64-bin  test/e2e
 iproute2            test/e2e
@@ -23,10 +23,10 @@ ipmitool            ipmi, test/bench
 ipxe                test/e2e
 ipxe-qemu           test/e2e
 isc-dhcp-client     test/e2e
-kea-admin           test/e2e
-kea-dev             test/e2e
-kea-dhcp4-server    test/e2e
-libboost-dev        test/e2e
+kea-admin           test/e2e, test/bench
+kea-dev             test/e2e, test/bench
+kea-dhcp4-server    test/e2e, test/bench
+libboost-dev        test/e2e, test/bench
 libpcre2-8-0        test/bench
 libwrap0            test/bench
 openipmi            ipmi, test/e2e, test/bench
