@@ -8,53 +8,39 @@ import (
 )
 
 func TestActionsOfAMachine(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"80x24", 80, 24}, {"120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			s, grace, _ := westLab(t)
-			b := s.bmc("amd-rome-01")
-			p := s.sit(grace, size.width, size.height)
-			p.awaits("amd-rome-01")
-			p.press(enterKey)
-			p.awaits("● live")
-			if size.width >= wideWidth {
-				p.awaits("console opened")
-			}
-			p.press("a")
-			p.awaits("Actions on amd-rome-01", "no run is going on", "you hold it already")
-			p.golden("actions-" + size.name)
-			p.press("e")
-			p.awaits("\n ✗ no run is going on", "Actions on")
-			p.press("C")
-			p.awaits("!Actions on", "Turn amd-rome-01 off at once", "and on again?")
-			p.press("y")
-			p.awaits("✓ amd-rome-01 is told to turn off and on")
-			// By choosing instead of by their keys.
-			p.press("a", downArrow, enterKey)
-			p.awaits("Ask the system of amd-rome-01 to shut down?")
-			p.press("y")
-			p.awaits("✓ the system of amd-rome-01 is asked to shut down")
-			p.press("N")
-			p.awaits("diagnostic interrupt (NMI)?")
-			p.press("y")
-			p.awaits("✓ amd-rome-01 is sent a diagnostic interrupt")
-			if got := b.told(); !slices.Equal(got, []string{"power cycle", "power soft", "power diag"}) {
-				t.Errorf("the BMC was told %q", got)
-			}
-			p.press("a", escapeKey)
-			p.awaits("!Actions on", "● live")
-		})
-	}
+	inWindows(t, func(t *testing.T, w window) {
+		s, grace, _ := westLab(t)
+		b := s.bmc("amd-rome-01")
+		p := s.atMachine(grace, w, "amd-rome-01")
+		p.press("a")
+		p.awaits("Actions on amd-rome-01", "no run is going on", "you hold it already")
+		p.golden("actions-" + w.name)
+		p.press("e")
+		p.awaits("\n ✗ no run is going on", "Actions on")
+		p.press("C")
+		p.awaits("!Actions on", "Turn amd-rome-01 off at once", "and on again?")
+		p.press("y")
+		p.awaits("✓ amd-rome-01 is told to turn off and on")
+		// By choosing instead of by their keys.
+		p.press("a", downArrow, enterKey)
+		p.awaits("Ask the system of amd-rome-01 to shut down?")
+		p.press("y")
+		p.awaits("✓ the system of amd-rome-01 is asked to shut down")
+		p.press("N")
+		p.awaits("diagnostic interrupt (NMI)?")
+		p.press("y")
+		p.awaits("✓ amd-rome-01 is sent a diagnostic interrupt")
+		if got := b.told(); !slices.Equal(got, []string{"power cycle", "power soft", "power diag"}) {
+			t.Errorf("the BMC was told %q", got)
+		}
+		p.press("a", escapeKey)
+		p.awaits("!Actions on", "● live")
+	})
 }
 
 func TestActionsOnAMachineOfSomebodyElseSayWhyNot(t *testing.T) {
 	s, grace, _ := westLab(t)
-	p := s.sit(grace, 80, 24)
-	p.awaits("ampere-01")
-	p.press("j", "j", enterKey)
-	p.awaits("ada since")
+	p := s.atMachine(grace, small, "ampere-01")
 	p.press("a")
 	p.awaits("Actions on ampere-01", "power off ✗", "✗ it is held by ada; ask them, or an admin")
 	p.golden("actions-refused-80x24")
@@ -67,45 +53,31 @@ func TestActionsOnAMachineOfSomebodyElseSayWhyNot(t *testing.T) {
 }
 
 func TestBootDeviceIsChosen(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"80x24", 80, 24}, {"120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			s, grace, _ := westLab(t)
-			b := s.bmc("amd-rome-01")
-			p := s.sit(grace, size.width, size.height)
-			p.awaits("amd-rome-01")
-			p.press(enterKey)
-			p.awaits("● live")
-			if size.width >= wideWidth {
-				p.awaits("console opened")
-			}
-			p.press("a", "b")
-			p.awaits("Start amd-rome-01 from", "the next boot only", "the machine's own, UEFI")
-			p.golden("boot-" + size.name)
-			p.press("p")
-			p.awaits("✓ the next boot of amd-rome-01 is from the network (PXE); nothing was started")
-			p.press("b", "e", "f", "f", downArrow, enterKey)
-			p.awaits("✓ amd-rome-01 boots from disk from now on; nothing was started")
-			p.press("b", "n")
-			p.awaits("✓ amd-rome-01 boots as its firmware is set up")
-			if got := b.told(); !slices.Equal(got, []string{
-				"boot pxe efi=true persistent=false", "boot disk efi=false persistent=true", "boot none efi=true persistent=false",
-			}) {
-				t.Errorf("the BMC was told %q", got)
-			}
-		})
-	}
+	inWindows(t, func(t *testing.T, w window) {
+		s, grace, _ := westLab(t)
+		b := s.bmc("amd-rome-01")
+		p := s.atMachine(grace, w, "amd-rome-01")
+		p.press("a", "b")
+		p.awaits("Start amd-rome-01 from", "the next boot only", "the machine's own, UEFI")
+		p.golden("boot-" + w.name)
+		p.press("p")
+		p.awaits("✓ the next boot of amd-rome-01 is from the network (PXE); nothing was started")
+		p.press("b", "e", "f", "f", downArrow, enterKey)
+		p.awaits("✓ amd-rome-01 boots from disk from now on; nothing was started")
+		p.press("b", "n")
+		p.awaits("✓ amd-rome-01 boots as its firmware is set up")
+		if got := b.told(); !slices.Equal(got, []string{
+			"boot pxe efi=true persistent=false", "boot disk efi=false persistent=true", "boot none efi=true persistent=false",
+		}) {
+			t.Errorf("the BMC was told %q", got)
+		}
+	})
 }
 
 func TestLightIsTurnedOn(t *testing.T) {
 	s, grace, _ := westLab(t)
 	b := s.bmc("amd-rome-01")
-	p := s.sit(grace, 80, 24)
-	p.awaits("amd-rome-01")
-	p.press(enterKey)
-	p.awaits("● live")
+	p := s.atMachine(grace, small, "amd-rome-01")
 	p.press("l")
 	p.awaits("Light of amd-rome-01")
 	p.golden("light-80x24")

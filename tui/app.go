@@ -144,6 +144,23 @@ func (a *app) pop() {
 	}
 }
 
+// pressPage takes the keys that every screen above the dashboard has; taken
+// says whether it was one.
+func (a *app) pressPage(msg tea.KeyPressMsg) (cmd tea.Cmd, taken bool) {
+	k := pageKeys
+	switch {
+	case key.Matches(msg, k.Quit):
+		return tea.Quit, true
+	case key.Matches(msg, k.Help):
+		a.helping = true
+	case key.Matches(msg, k.Back):
+		a.pop()
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
 // leaveGone leaves a screen that was shown, and whose subject is no more.
 func (a *app) leaveGone(s screen, err error, shown bool) {
 	if shown && lab.CodeOf(err) == lab.NotFound && a.top() == s && a.asking == nil && a.menu == nil {

@@ -82,7 +82,7 @@ func discoveredColumns(a *app, rows []store.DiscoveredMAC, width int) (columns, 
 // newAddMachineForm makes a machine of a discovered address, or gives it to
 // one that there is.
 func newAddMachineForm(a *app, d store.DiscoveredMAC) *formPage {
-	name, flavour := newLine("Name", "", 63), newChoice("Machine", "")
+	name, flavour := newLine("Name", "", 63), newChoice("Machine", "amd64/uefi")
 	var machines []string // that there are
 	var flavours []store.Subarch
 	isThere := func() bool {

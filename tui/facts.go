@@ -9,7 +9,6 @@ import (
 const (
 	pairedWidth = 70 // from here on two short facts share a line
 	labelWidth  = 10
-	tabWidth    = 8
 )
 
 // facts lays out labels and values. Where there is room, two short ones share
@@ -60,7 +59,7 @@ func verbatim(t *theme, text []byte, width int) []string {
 	const mark = "↳ "
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimRight(string(text), "\n"), "\n") {
-		line = clean(untabbed(strings.TrimSuffix(line, "\r")))
+		line = printed(strings.TrimSuffix(line, "\r"))
 		if widths.StringWidth(line) <= width {
 			lines = append(lines, line)
 			continue
@@ -73,20 +72,4 @@ func verbatim(t *theme, text []byte, width int) []string {
 		}
 	}
 	return lines
-}
-
-// untabbed has spaces up to where tabs lead.
-func untabbed(line string) string {
-	var b strings.Builder
-	column := 0
-	for i, cell := range strings.Split(line, "\t") {
-		if i > 0 {
-			n := tabWidth - column%tabWidth
-			b.WriteString(spaces(n))
-			column += n
-		}
-		b.WriteString(cell)
-		column += widths.StringWidth(cell)
-	}
-	return b.String()
 }

@@ -90,22 +90,18 @@ func (p *inventoryPage) update(msg tea.Msg) tea.Cmd {
 }
 
 func (p *inventoryPage) press(msg tea.KeyPressMsg) tea.Cmd {
-	k := inventoryKeys
 	switch {
-	case key.Matches(msg, k.Quit):
-		return tea.Quit
-	case key.Matches(msg, k.Help):
-		p.helping = true
-	case key.Matches(msg, k.Back):
+	case p.scroller.press(msg):
+	case key.Matches(msg, inventoryKeys.Back):
 		p.pop()
-	case key.Matches(msg, k.Refresh):
-		if p.at == len(inventoryParts) {
-			p.problem, p.before = "", p.known.Sensors.At
-			return p.read(0)
-		}
+	case !key.Matches(msg, inventoryKeys.Refresh):
+		cmd, _ := p.pressPage(msg)
+		return cmd
+	case p.at < len(inventoryParts):
 		p.refuse("it is being read already")
 	default:
-		p.scroller.press(msg)
+		p.problem, p.before = "", p.known.Sensors.At
+		return p.read(0)
 	}
 	return nil
 }

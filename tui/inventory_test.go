@@ -1,14 +1,11 @@
 package tui
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"provisioner/ipmi"
-	"provisioner/lab"
-	"provisioner/store"
 )
 
 // equipped is a BMC with sensors, an event log and an inventory, in which not
@@ -47,39 +44,31 @@ func equipped(b *fakeBMC) {
 }
 
 func TestInventoryOfAMachine(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"80x24", 80, 24}, {"120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			s, grace, _ := westLab(t)
-			b := s.bmc("amd-rome-01")
-			b.change(equipped)
-			slow := make(chan struct{})
-			b.change(func(b *fakeBMC) { b.slow = slow })
-			p := s.sit(grace, size.width, size.height)
-			p.awaits("amd-rome-01")
-			p.press(enterKey)
-			p.awaits("● live")
-			p.press("i")
-			p.awaits("amd-rome-01: hardware", "PowerEdge R7525", "reading ...")
-			p.golden("inventory-reading-" + size.name) // what is quick is there while the rest comes
-			close(slow)
-			p.awaits("as of 09:26:53", "Sensors: 18, 3 of them amiss", "97 °C")
-			p.golden("inventory-" + size.name)
-			p.press("G")
-			p.awaits("115200 bit/s", "general chass")
-			p.golden("inventory-end-" + size.name)
-			p.press("g", "r")
-			p.awaits("✓ this is what the BMC said a moment ago", "PowerEdge")
-			s.advance(time.Minute)
-			b.change(func(b *fakeBMC) { b.sensors[1].Value, b.sensors[1].Status = 60, ipmi.SensorOK })
-			p.press("r")
-			p.awaits("as of 09:27:53", "60 °C", "2 of them amiss")
-			p.press(escapeKey)
-			p.awaits("● live")
-		})
-	}
+	inWindows(t, func(t *testing.T, w window) {
+		s, grace, _ := westLab(t)
+		b := s.bmc("amd-rome-01")
+		b.change(equipped)
+		slow := make(chan struct{})
+		b.change(func(b *fakeBMC) { b.slow = slow })
+		p := s.atMachine(grace, w, "amd-rome-01")
+		p.press("i")
+		p.awaits("amd-rome-01: hardware", "PowerEdge R7525", "reading ...")
+		p.golden("inventory-reading-" + w.name) // what is quick is there while the rest comes
+		close(slow)
+		p.awaits("as of 09:26:53", "Sensors: 18, 3 of them amiss", "97 °C")
+		p.golden("inventory-" + w.name)
+		p.press("G")
+		p.awaits("115200 bit/s", "general chass")
+		p.golden("inventory-end-" + w.name)
+		p.press("g", "r")
+		p.awaits("✓ this is what the BMC said a moment ago", "PowerEdge")
+		s.advance(time.Minute)
+		b.change(func(b *fakeBMC) { b.sensors[1].Value, b.sensors[1].Status = 60, ipmi.SensorOK })
+		p.press("r")
+		p.awaits("as of 09:27:53", "60 °C", "2 of them amiss")
+		p.press(escapeKey)
+		p.awaits("● live")
+	})
 }
 
 func TestInventoryOfABMCThatLacksSome(t *testing.T) {
@@ -90,10 +79,7 @@ func TestInventoryOfABMCThatLacksSome(t *testing.T) {
 		b.lacks = &ipmi.Error{Op: "sensors", Addr: "10.0.3.7:623", Err: fmt.Errorf("%w: \x1b[2Jinvalid command (completion code C1h)", ipmi.ErrRefused)}
 		b.events = nil
 	})
-	p := s.sit(grace, 80, 24)
-	p.awaits("ampere-01")
-	p.press("j", "j", enterKey)
-	p.awaits("ada since")
+	p := s.atMachine(grace, small, "ampere-01")
 	p.press("i")
 	p.awaits("refused: [2Jinvalid command", "none")
 	p.golden("inventory-lacks-80x24")
@@ -103,10 +89,7 @@ func TestInventoryOfADeadBMCSaysWhatIsKnown(t *testing.T) {
 	s, grace, _ := westLab(t)
 	b := s.bmc("amd-rome-01")
 	b.change(equipped)
-	p := s.sit(grace, 80, 24)
-	p.awaits("amd-rome-01")
-	p.press(enterKey)
-	p.awaits("Held by")
+	p := s.atMachine(grace, small, "amd-rome-01")
 	p.press("i")
 	p.awaits("hardware", "↑↓ more  as of 09:26:53")
 	s.advance(2 * time.Hour)
@@ -114,50 +97,4 @@ func TestInventoryOfADeadBMCSaysWhatIsKnown(t *testing.T) {
 	p.press("r")
 	p.awaits("inventory of amd-rome-01: BMC 10.0.3.7: no answer in 5s", "PowerEdge R7525")
 	p.golden("inventory-dead-80x24")
-}
-
-func TestConsoleModeIsShownWhereItIsUnusual(t *testing.T) {
-	s, grace, _ := westLab(t)
-	p := s.sit(grace, 80, 24)
-	p.awaits("amd-rome-01")
-	p.press(enterKey)
-	p.awaits("Held by", "!Console   ")
-	s.must(s.lab.ChangeSite(t.Context(), lab.Local, func(site *lab.Site) { site.ConsolesOnDemand = true }))
-	p.awaits("Console   on demand: not logged while nobody watches")
-	s.must(s.lab.SetConsoleMode(t.Context(), lab.Local, "amd-rome-01", store.ConsoleAlways))
-	p.awaits("Console   always connected")
-}
-
-func TestWhatConsolesPrintIsInTheHistory(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"panic-80x24", 80, 24}, {"panic-120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			s, grace, _ := westLab(t)
-			p := s.sit(grace, size.width, size.height)
-			p.awaits("amd-rome-01")
-			p.press(enterKey)
-			line := s.bmc("amd-rome-01").line(t)
-			p.awaits("● live")
-			if size.width >= wideWidth {
-				p.awaits("console opened")
-			}
-			prints(t, line, "[    3.141593] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n")
-			p.awaits("✗ kernel panic", "not syncing")
-			p.golden(size.name)
-			if !p.red("✗") {
-				t.Error("it is not red")
-			}
-			// A machine that starts again is in no trouble any more.
-			p.press("x", "y")
-			p.awaits("is told to reset", "!Printed")
-			s.bmc("amd-rome-01").change(func(b *fakeBMC) { b.dead = errors.New("BMC gone") })
-			p.press("o")
-			p.awaits("BMC gone")
-			if size.width >= wideWidth {
-				p.awaits("power failed  on")
-			}
-		})
-	}
 }

@@ -44,38 +44,33 @@ func shared(t testing.TB, width, height int) (s *site, line net.Conn, graces, ro
 }
 
 func TestOnePersonTypesAndTheOtherAsks(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"80x24", 80, 24}, {"120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			_, line, grace, root := shared(t, size.width, size.height)
-			grace.press("c")
-			grace.awaits("Typing")
-			root.awaits("grace types", "c to ask for the keyboard")
-			root.golden("others-type-" + size.name)
-			root.press("c")
-			root.awaits("grace types, you ask to type", "T takes the keyboard")
-			root.golden("asking-" + size.name)
-			grace.awaits("root asks to type; ctrl+] lets them")
-			grace.golden("asked-" + size.name)
-			go grace.press("ls")
-			got(t, line, "ls")
+	inWindows(t, func(t *testing.T, w window) {
+		_, line, grace, root := shared(t, w.width, w.height)
+		grace.press("c")
+		grace.awaits("Typing")
+		root.awaits("grace types", "c to ask for the keyboard")
+		root.golden("others-type-" + w.name)
+		root.press("c")
+		root.awaits("grace types, you ask to type", "T takes the keyboard")
+		root.golden("asking-" + w.name)
+		grace.awaits("root asks to type; ctrl+] lets them")
+		grace.golden("asked-" + w.name)
+		go grace.press("ls")
+		got(t, line, "ls")
 
-			// What the one who asks presses still are commands, until they say
-			// that they type.
-			grace.press(leaveKey)
-			root.awaits("the keyboard is yours", "!Typing")
-			root.press("c")
-			root.awaits("Typing")
-			grace.awaits("root types")
-			go root.press("ps")
-			got(t, line, "ps")
-			root.press(leaveKey)
-			root.awaits("!Typing")
-			grace.awaits("nobody types now", "root watches")
-		})
-	}
+		// What the one who asks presses still are commands, until they say
+		// that they type.
+		grace.press(leaveKey)
+		root.awaits("the keyboard is yours", "!Typing")
+		root.press("c")
+		root.awaits("Typing")
+		grace.awaits("root types")
+		go root.press("ps")
+		got(t, line, "ps")
+		root.press(leaveKey)
+		root.awaits("!Typing")
+		grace.awaits("nobody types now", "root watches")
+	})
 }
 
 func TestAskingIsTakenBack(t *testing.T) {
@@ -91,36 +86,31 @@ func TestAskingIsTakenBack(t *testing.T) {
 }
 
 func TestKeyboardIsTakenAfterAQuestion(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"80x24", 80, 24}, {"120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			_, line, grace, root := shared(t, size.width, size.height)
-			grace.press("c")
-			grace.awaits("Typing")
-			root.awaits("grace types")
-			root.press("T")
-			root.awaits("Take the keyboard of amd-rome-01 from grace, who types right")
-			root.golden("taking-" + size.name)
-			root.press("y")
-			root.awaits("Typing")
-			grace.awaits("root has taken the keyboard", "Not sent")
-			// grace was in the middle of a line: none of it is a command.
-			grace.press("f", "y", "x", "y", "q")
-			grace.awaits("✗ not sent: root types here", "Not sent", "● on")
-			if size.width >= wideWidth {
-				grace.awaits("console taken")
-			}
-			grace.golden("taken-" + size.name)
-			grace.press(leaveKey)
-			grace.awaits("Console", "!Not sent")
-			grace.press("T", "y")
-			grace.awaits("Typing")
-			go grace.press("id")
-			got(t, line, "id")
-		})
-	}
+	inWindows(t, func(t *testing.T, w window) {
+		_, line, grace, root := shared(t, w.width, w.height)
+		grace.press("c")
+		grace.awaits("Typing")
+		root.awaits("grace types")
+		root.press("T")
+		root.awaits("Take the keyboard of amd-rome-01 from grace, who types right")
+		root.golden("taking-" + w.name)
+		root.press("y")
+		root.awaits("Typing")
+		grace.awaits("root has taken the keyboard", "Not sent")
+		// grace was in the middle of a line: none of it is a command.
+		grace.press("f", "y", "x", "y", "q")
+		grace.awaits("✗ not sent: root types here", "Not sent", "● on")
+		if w.width >= wideWidth {
+			grace.awaits("console taken")
+		}
+		grace.golden("taken-" + w.name)
+		grace.press(leaveKey)
+		grace.awaits("Console", "!Not sent")
+		grace.press("T", "y")
+		grace.awaits("Typing")
+		go grace.press("id")
+		got(t, line, "id")
+	})
 }
 
 func TestTwoWindowsOfOnePersonShareTheKeyboard(t *testing.T) {
@@ -152,33 +142,28 @@ func busyConsole(b *fakeBMC) {
 }
 
 func TestConsoleThatAnotherProgramHasIsTakenAfterAQuestion(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"80x24", 80, 24}, {"120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			s, grace, _ := westLab(t)
-			s.machine("busy-01", "amd64", poweredOn, busyConsole)
-			s.must(s.lab.Reserve(t.Context(), grace, "busy-01", ""))
-			p := s.sit(grace, size.width, size.height)
-			p.awaits("busy-01")
-			p.press("G", "k", enterKey)
-			p.awaits("in use by conserver from 10.0.0.9:40000; T takes it", "!lost")
-			if size.width >= wideWidth {
-				p.awaits("console opened")
-			}
-			p.golden("in-use-" + size.name)
-			p.press("c")
-			p.awaits("✗ the console of busy-01 is in use by conserver")
-			p.press("T")
-			p.awaits("The console of busy-01 is in use by conserver")
-			p.press("y")
-			line := s.bmc("busy-01").line(t)
-			p.awaits("Typing", "● live")
-			go p.press("x")
-			got(t, line, "x")
-		})
-	}
+	inWindows(t, func(t *testing.T, w window) {
+		s, grace, _ := westLab(t)
+		s.machine("busy-01", "amd64", poweredOn, busyConsole)
+		s.must(s.lab.Reserve(t.Context(), grace, "busy-01", ""))
+		p := s.sit(grace, w.width, w.height)
+		p.awaits("busy-01")
+		p.press("G", "k", enterKey)
+		p.awaits("in use by conserver from 10.0.0.9:40000; T takes it", "!lost")
+		if w.width >= wideWidth {
+			p.awaits("console opened")
+		}
+		p.golden("in-use-" + w.name)
+		p.press("c")
+		p.awaits("✗ the console of busy-01 is in use by conserver")
+		p.press("T")
+		p.awaits("The console of busy-01 is in use by conserver")
+		p.press("y")
+		line := s.bmc("busy-01").line(t)
+		p.awaits("Typing", "● live")
+		go p.press("x")
+		got(t, line, "x")
+	})
 }
 
 func TestBreakIsSentAfterAQuestion(t *testing.T) {

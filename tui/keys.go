@@ -238,11 +238,9 @@ func logPromptHelp(p prompt) keySection {
 	return keySection{title: "Searching in a log, and jumping to a time or an event", short: all, all: all}
 }
 
-var inventoryKeys = struct{ Refresh, Back, Help, Quit key.Binding }{
+var inventoryKeys = struct{ Refresh, Back key.Binding }{
 	Refresh: refreshKey,
 	Back:    bind("esc", "back", "esc", "backspace", "i"),
-	Help:    helpKey,
-	Quit:    quitKey,
 }
 
 func inventoryHelp() keySection {

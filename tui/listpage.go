@@ -34,8 +34,7 @@ type listPage[T any] struct {
 
 	loaded  bool
 	problem string
-	loading bool
-	stale   bool // to be read again when it has been
+	reading reading
 }
 
 type (
@@ -77,13 +76,10 @@ func (p *listPage[T]) happened(events []store.Event, lost bool) tea.Cmd {
 	return nil
 }
 
-// reload reads all of it anew; one read at a time.
 func (p *listPage[T]) reload() tea.Cmd {
-	if p.loading {
-		p.stale = true
+	if !p.reading.begin() {
 		return nil
 	}
-	p.loading, p.stale = true, false
 	return func() tea.Msg {
 		rows, err := p.read(p.ctx)
 		return reply{p, listReadMsg[T]{rows, err}}
@@ -93,12 +89,12 @@ func (p *listPage[T]) reload() tea.Cmd {
 func (p *listPage[T]) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case listReadMsg[T]:
-		p.loading, p.loaded, p.problem = false, true, ""
+		p.loaded, p.problem = true, ""
 		if msg.err != nil {
 			p.problem = msg.err.Error()
 		}
 		p.set(msg.rows) // none where they could not be read, which is said instead
-		if p.stale {
+		if p.reading.end() {
 			return p.reload()
 		}
 	case lookAgainMsg:
@@ -119,27 +115,21 @@ func (p *listPage[T]) press(msg tea.KeyPressMsg) tea.Cmd {
 	if cmd, taken := p.list.press(msg); taken {
 		return cmd
 	}
-	k := pageKeys
-	switch {
-	case key.Matches(msg, listKeys.Clear) && p.clear():
-	case key.Matches(msg, k.Quit):
-		return tea.Quit
-	case key.Matches(msg, k.Help):
-		p.helping = true
-	case key.Matches(msg, k.Back):
-		p.pop()
-	default:
-		selected, ok := p.selected()
-		if ok && key.Matches(msg, listKeys.Open) {
-			return p.open(selected)
-		}
-		title := p.section.title
-		if ok {
-			title = "Actions on " + p.name(selected)
-		}
-		return p.pressAction(msg, title, p.actions(selected, ok))
+	if key.Matches(msg, listKeys.Clear) && p.clear() {
+		return nil
 	}
-	return nil
+	if cmd, taken := p.pressPage(msg); taken {
+		return cmd
+	}
+	selected, ok := p.selected()
+	if ok && key.Matches(msg, listKeys.Open) {
+		return p.open(selected)
+	}
+	title := p.section.title
+	if ok {
+		title = "Actions on " + p.name(selected)
+	}
+	return p.pressAction(msg, title, p.actions(selected, ok))
 }
 
 func (p *listPage[T]) help() keySection {

@@ -249,25 +249,3 @@ func (c *logCursor) toEvent(ctx context.Context, e store.Event) error {
 func logRows(text string, width int) []string {
 	return strings.Split(widths.Hardwrap(printed(text), max(1, width), true), "\n")
 }
-
-// printed is a line of a log as it is shown: cleaned, and with spaces up to the
-// tab stops.
-func printed(text string) string {
-	if !strings.Contains(text, "\t") {
-		return clean(text)
-	}
-	const stop = 8
-	var b strings.Builder
-	column := 0
-	for i, part := range strings.Split(text, "\t") {
-		if i > 0 {
-			n := stop - column%stop
-			b.WriteString(spaces(n))
-			column += n
-		}
-		part = clean(part)
-		b.WriteString(part)
-		column += widths.StringWidth(part)
-	}
-	return b.String()
-}

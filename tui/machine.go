@@ -27,7 +27,7 @@ type machinePage struct {
 	loaded   bool
 	problem  string // why there is nothing to see
 
-	loading, stale bool
+	reading reading
 
 	pane   *pane
 	scroll *scrollback     // in the place of the pane; nil: none
@@ -80,13 +80,10 @@ func (p *machinePage) happened(events []store.Event, lost bool) tea.Cmd {
 	return p.reload()
 }
 
-// reload reads everything anew; one read at a time.
 func (p *machinePage) reload() tea.Cmd {
-	if p.loading {
-		p.stale = true
+	if !p.reading.begin() {
 		return nil
 	}
-	p.loading, p.stale = true, false
 	return p.do(func() tea.Msg {
 		detail, err := p.lab.Machine(p.ctx, p.actor, p.name)
 		if err != nil {
@@ -150,22 +147,18 @@ func (p *machinePage) update(msg tea.Msg) tea.Cmd {
 }
 
 func (p *machinePage) show(msg detailMsg) tea.Cmd {
-	p.loading = false
+	var again tea.Cmd
+	if p.reading.end() {
+		again = p.reload()
+	}
 	if msg.err != nil {
 		p.problem = msg.err.Error()
 		p.leaveGone(p, msg.err, p.loaded && !p.typing)
-	} else {
-		before := p.detail
-		p.detail, p.events, p.settings, p.loaded, p.problem = msg.detail, msg.events, msg.site, true, ""
-		if p.stale {
-			return tea.Batch(p.reload(), p.reopen(before))
-		}
-		return p.reopen(before)
+		return again
 	}
-	if p.stale {
-		return p.reload()
-	}
-	return nil
+	before := p.detail
+	p.detail, p.events, p.settings, p.loaded, p.problem = msg.detail, msg.events, msg.site, true, ""
+	return tea.Batch(again, p.reopen(before))
 }
 
 // reopen tries the console again when who holds the machine has changed.

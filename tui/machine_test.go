@@ -2,6 +2,7 @@ package tui
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -165,10 +166,7 @@ func TestDeadBMCIsExplained(t *testing.T) {
 
 func TestPowerOffAsksFirst(t *testing.T) {
 	s, grace, _ := westLab(t)
-	p := s.sit(grace, 80, 24)
-	p.awaits("amd-rome-01")
-	p.press(enterKey)
-	p.awaits("Held by")
+	p := s.atMachine(grace, small, "amd-rome-01")
 	p.press("f")
 	p.awaits("Sure?")
 	p.golden("sure-80x24")
@@ -176,79 +174,6 @@ func TestPowerOffAsksFirst(t *testing.T) {
 	p.awaits("!Sure?")
 	p.press("f", "y")
 	p.awaits("is told to turn off", "○ off")
-}
-
-// provisionable is a lab in which machines can be provisioned.
-func provisionable(t testing.TB) (*site, lab.Actor) {
-	s, grace, _ := westLab(t)
-	s.image("shim", store.ImageBootloader, "amd64")
-	s.image("debian-12 kernel", store.ImageKernel, "amd64")
-	s.image("fedora-41 kernel", store.ImageKernel, "amd64")
-	s.image("debian-12 arm kernel", store.ImageKernel, "arm64")
-	s.image("debian-12 initrd", store.ImageInitrd, "amd64")
-	s.must(s.lab.AddPreseed(t.Context(), lab.Local, lab.NewPreseed{Name: "minimal", Type: "preseed", Content: "x", Public: true}))
-	return s, grace
-}
-
-func TestProvisioningByKeys(t *testing.T) {
-	s, grace := provisionable(t)
-	p := s.sit(grace, 80, 24)
-	p.awaits("amd-rome-01")
-	p.press(enterKey)
-	p.awaits("Held by")
-	p.press("p")
-	p.awaits("Provision amd-rome-01", "fedora-41")
-	p.golden("form-80x24")
-	p.press("fed")
-	p.awaits("!debian-12")
-	p.press(enterKey) // kernel
-	p.awaits("› Initrd", "debian-12 initrd")
-	p.press(downArrow, enterKey, "console=ttyS0", enterKey)
-	p.awaits("› Preseed", "minimal")
-	p.press(enterKey)
-	p.awaits("boot amd-rome-01 from the network now")
-	p.golden("form-confirm-80x24")
-	p.press(enterKey)
-	p.awaits("amd-rome-01 boots from the network", "provisioning", "waiting for the machine", "● live")
-	d, err := s.lab.Machine(t.Context(), grace, "amd-rome-01")
-	if err != nil || d.Kernel != "fedora-41 kernel" || d.Initrd != "debian-12 initrd" || d.KernelOptions != "console=ttyS0" || d.Preseed != "" {
-		t.Errorf("%+v, %v", d, err)
-	}
-	// The next time, what was chosen is there already.
-	p.press("p")
-	p.awaits("Provision amd-rome-01", "› fedora-41 kernel", "console=ttyS0")
-	p.press(escapeKey)
-	p.awaits("● live")
-	p.press("e")
-	p.awaits("the run is ended", "done")
-}
-
-func TestFailedProvisioningKeepsTheForm(t *testing.T) {
-	s, grace := provisionable(t)
-	p := s.sit(grace, 80, 24)
-	p.awaits("amd-rome-01")
-	p.press(enterKey)
-	p.awaits("● live")
-	p.press("p")
-	p.awaits("fedora-41")
-	p.press(enterKey, enterKey, "quiet splash", enterKey, enterKey)
-	p.awaits("boot amd-rome-01 from")
-	s.bmc("amd-rome-01").change(deadBMC)
-	p.press(enterKey)
-	p.awaits("no answer in 5s", "quiet splash", "boot amd-rome-01 from")
-	p.golden("form-failed-80x24")
-}
-
-func TestFormWithoutKernelsSaysHowToAddOne(t *testing.T) {
-	s, grace, _ := westLab(t)
-	p := s.sit(grace, 140, 40)
-	p.awaits("amd-rome-01")
-	p.press(enterKey)
-	p.awaits("Held by")
-	p.press("p")
-	p.awaits("no kernel for amd64 yet", "provisioner image add NAME --type kernel --arch amd64 FILE")
-	p.press(enterKey)
-	p.awaits("there is no kernel to boot")
 }
 
 func TestZoomFillsTheWindow(t *testing.T) {
@@ -268,11 +193,49 @@ func TestZoomFillsTheWindow(t *testing.T) {
 
 func TestHelpOfAMachineFits(t *testing.T) {
 	s, grace, _ := westLab(t)
-	p := s.sit(grace, 80, 24)
-	p.awaits("amd-rome-01")
-	p.press(enterKey)
-	p.awaits("● live")
+	p := s.atMachine(grace, small, "amd-rome-01")
 	p.press("?")
 	p.awaits("any key closes", "release", "quit")
 	p.golden("help-machine-80x24")
+}
+
+func TestConsoleModeIsShownWhereItIsUnusual(t *testing.T) {
+	s, grace, _ := westLab(t)
+	p := s.sit(grace, 80, 24)
+	p.awaits("amd-rome-01")
+	p.press(enterKey)
+	p.awaits("Held by", "!Console   ")
+	s.must(s.lab.ChangeSite(t.Context(), lab.Local, func(site *lab.Site) { site.ConsolesOnDemand = true }))
+	p.awaits("Console   on demand: not logged while nobody watches")
+	s.must(s.lab.SetConsoleMode(t.Context(), lab.Local, "amd-rome-01", store.ConsoleAlways))
+	p.awaits("Console   always connected")
+}
+
+func TestWhatConsolesPrintIsInTheHistory(t *testing.T) {
+	inWindows(t, func(t *testing.T, w window) {
+		s, grace, _ := westLab(t)
+		p := s.sit(grace, w.width, w.height)
+		p.awaits("amd-rome-01")
+		p.press(enterKey)
+		line := s.bmc("amd-rome-01").line(t)
+		p.awaits("● live")
+		if w.width >= wideWidth {
+			p.awaits("console opened")
+		}
+		prints(t, line, "[    3.141593] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n")
+		p.awaits("✗ kernel panic", "not syncing")
+		p.golden("panic-" + w.name)
+		if !p.red("✗") {
+			t.Error("it is not red")
+		}
+		// A machine that starts again is in no trouble any more.
+		p.press("x", "y")
+		p.awaits("is told to reset", "!Printed")
+		s.bmc("amd-rome-01").change(func(b *fakeBMC) { b.dead = errors.New("BMC gone") })
+		p.press("o")
+		p.awaits("BMC gone")
+		if w.width >= wideWidth {
+			p.awaits("power failed  on")
+		}
+	})
 }

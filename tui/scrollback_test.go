@@ -115,42 +115,37 @@ func TestLongLinesAreWrappedNotCut(t *testing.T) {
 }
 
 func TestSearchingInTheLog(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"80x24", 80, 24}, {"120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			_, _, p := scrolled(t, size.width, size.height)
-			p.press(pageUp)
-			p.awaits("Log  Mar 14")
-			p.press("n")
-			p.awaits("✗ nothing is looked for yet")
-			p.press("/", "line 050")
-			p.awaits("search for: line 050", "tab: as a regular expression")
-			p.golden("log-search-" + size.name)
-			p.press(enterKey)
-			p.awaits(`✓ below there is no "line 050"; this is the last one`, "line 050", "Mar 14 09:26:53")
-			p.press("n")
-			p.awaits(`✗ there is no more "line 050" below; N looks above`)
-			p.press("/", "nothing like it", enterKey)
-			p.awaits(`✗ there is no "nothing like it" in what you may read`, "line 050")
-			p.press("/", "\t", `line 1[0-9]9$`)
-			p.awaits("search for expression: line 1[0-9]9$")
-			p.press(enterKey)
-			p.awaits("line 109", "!line 150")
-			p.press("n", "n", "n", "n")
-			p.awaits("line 149", "!line 109")
-			p.press("N", "N", "N", "N", "N")
-			p.awaits("✗ there is no more", "above; n looks below", "line 109")
-			p.press("/", "(", enterKey)
-			p.awaits("✗ missing closing )", "search for expression: (")
-			p.press(escapeKey)
-			p.awaits("!search for")
-			// Capitals matter if there are any.
-			p.press("/", "\t", "LINE 200", enterKey)
-			p.awaits(`✗ there is no "LINE 200"`)
-		})
-	}
+	inWindows(t, func(t *testing.T, w window) {
+		_, _, p := scrolled(t, w.width, w.height)
+		p.press(pageUp)
+		p.awaits("Log  Mar 14")
+		p.press("n")
+		p.awaits("✗ nothing is looked for yet")
+		p.press("/", "line 050")
+		p.awaits("search for: line 050", "tab: as a regular expression")
+		p.golden("log-search-" + w.name)
+		p.press(enterKey)
+		p.awaits(`✓ below there is no "line 050"; this is the last one`, "line 050", "Mar 14 09:26:53")
+		p.press("n")
+		p.awaits(`✗ there is no more "line 050" below; N looks above`)
+		p.press("/", "nothing like it", enterKey)
+		p.awaits(`✗ there is no "nothing like it" in what you may read`, "line 050")
+		p.press("/", "\t", `line 1[0-9]9$`)
+		p.awaits("search for expression: line 1[0-9]9$")
+		p.press(enterKey)
+		p.awaits("line 109", "!line 150")
+		p.press("n", "n", "n", "n")
+		p.awaits("line 149", "!line 109")
+		p.press("N", "N", "N", "N", "N")
+		p.awaits("✗ there is no more", "above; n looks below", "line 109")
+		p.press("/", "(", enterKey)
+		p.awaits("✗ missing closing )", "search for expression: (")
+		p.press(escapeKey)
+		p.awaits("!search for")
+		// Capitals matter if there are any.
+		p.press("/", "\t", "LINE 200", enterKey)
+		p.awaits(`✗ there is no "LINE 200"`)
+	})
 }
 
 func TestJumpingToATime(t *testing.T) {
@@ -171,27 +166,22 @@ func TestJumpingToATime(t *testing.T) {
 }
 
 func TestJumpingToAnEvent(t *testing.T) {
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"80x24", 80, 24}, {"120x40", 120, 40}} {
-		t.Run(size.name, func(t *testing.T) {
-			_, _, p := scrolled(t, size.width, size.height)
-			p.press(pageUp)
-			p.awaits("Log  Mar 14")
-			p.press("e")
-			p.awaits("jump to an event", "reserved", "10:26:53  boot device  disk  local", "✗ kernel oops")
-			p.golden("log-events-" + size.name)
-			p.press("disk")
-			p.awaits("only: disk", "› 10:26:53  boot device  disk  local")
-			p.press(enterKey)
-			p.awaits("Oops", "line 099")
-			p.press("e", "no such", enterKey)
-			p.awaits("nothing matches")
-			p.press(escapeKey)
-			p.awaits("Oops")
-		})
-	}
+	inWindows(t, func(t *testing.T, w window) {
+		_, _, p := scrolled(t, w.width, w.height)
+		p.press(pageUp)
+		p.awaits("Log  Mar 14")
+		p.press("e")
+		p.awaits("jump to an event", "reserved", "10:26:53  boot device  disk  local", "✗ kernel oops")
+		p.golden("log-events-" + w.name)
+		p.press("disk")
+		p.awaits("only: disk", "› 10:26:53  boot device  disk  local")
+		p.press(enterKey)
+		p.awaits("Oops", "line 099")
+		p.press("e", "no such", enterKey)
+		p.awaits("nothing matches")
+		p.press(escapeKey)
+		p.awaits("Oops")
+	})
 }
 
 func TestLogOfAMachineThatOneHeldOnce(t *testing.T) {
@@ -201,10 +191,7 @@ func TestLogOfAMachineThatOneHeldOnce(t *testing.T) {
 	p.awaits("You no longer hold amd-rome-01")
 	s.advance(time.Minute)
 	s.must(s.lab.Reserve(t.Context(), ada, "amd-rome-01", ""))
-	other := s.sit(ada, 80, 24)
-	other.awaits("amd-rome-01")
-	other.press(enterKey)
-	other.awaits("● live")
+	other := s.atMachine(ada, small, "amd-rome-01")
 	other.press("[")
 	other.awaits("Nothing was printed in the time that you may read")
 	other.golden("log-empty-80x24")

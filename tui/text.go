@@ -28,6 +28,28 @@ func clean(s string) string {
 	}, s)
 }
 
+// printed is a line of a text as it is shown: cleaned, and with spaces up to the
+// tab stops.
+func printed(text string) string {
+	if !strings.Contains(text, "\t") {
+		return clean(text)
+	}
+	const stop = 8
+	var b strings.Builder
+	column := 0
+	for i, part := range strings.Split(text, "\t") {
+		if i > 0 {
+			n := stop - column%stop
+			b.WriteString(spaces(n))
+			column += n
+		}
+		part = clean(part)
+		b.WriteString(part)
+		column += widths.StringWidth(part)
+	}
+	return b.String()
+}
+
 // cut shortens a line, which may be styled, to at most width cells.
 func cut(s string, width int) string {
 	if width <= 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
 	"provisioner/store"
@@ -36,8 +35,7 @@ type textPage struct {
 	lines   []string // of it, for a width: a text may be long, and is drawn with each key
 	width   int
 	problem string // why it cannot be read
-	loading bool
-	stale   bool // to be read again when it has been
+	reading reading
 }
 
 type textReadMsg struct {
@@ -59,13 +57,10 @@ func (p *textPage) happened(events []store.Event, lost bool) tea.Cmd {
 	return nil
 }
 
-// reload reads it anew; one read at a time.
 func (p *textPage) reload() tea.Cmd {
-	if p.loading {
-		p.stale = true
+	if !p.reading.begin() {
 		return nil
 	}
-	p.loading, p.stale = true, false
 	return func() tea.Msg {
 		read, err := p.read(p.ctx)
 		return reply{p, textReadMsg{read, err}}
@@ -88,11 +83,11 @@ func (p *textPage) update(msg tea.Msg) tea.Cmd {
 
 func (p *textPage) show(msg textReadMsg) tea.Cmd {
 	before := p.shown
-	p.loading, p.shown, p.lines, p.problem = false, msg.content, nil, ""
+	p.shown, p.lines, p.problem = msg.content, nil, ""
 	if msg.err != nil {
 		p.shown, p.problem = content{}, msg.err.Error()
 	}
-	if p.stale {
+	if p.reading.end() {
 		return p.reload()
 	}
 	p.leaveGone(p, msg.err, before.text != nil)
@@ -100,16 +95,13 @@ func (p *textPage) show(msg textReadMsg) tea.Cmd {
 }
 
 func (p *textPage) press(msg tea.KeyPressMsg) tea.Cmd {
-	k := pageKeys
-	switch {
-	case p.scroller.press(msg):
-	case key.Matches(msg, k.Quit):
-		return tea.Quit
-	case key.Matches(msg, k.Help):
-		p.helping = true
-	case key.Matches(msg, k.Back):
-		p.pop()
-	case len(p.shown.actions) > 0:
+	if p.scroller.press(msg) {
+		return nil
+	}
+	if cmd, taken := p.pressPage(msg); taken {
+		return cmd
+	}
+	if len(p.shown.actions) > 0 {
 		return p.pressAction(msg, p.title, p.shown.actions)
 	}
 	return nil
