@@ -22,8 +22,12 @@ type commands struct {
 	Log        logCommand        `cmd:"" help:"What a machine has printed on its console while it was yours: to search, to cut, to keep."`
 	Replay     replayCommand     `cmd:"" help:"What a machine has printed, on this terminal, in the time that it took."`
 	List       listCommand       `cmd:"" help:"All machines."`
-	Reserve    reserveCommand    `cmd:"" help:"Take a machine that nobody holds."`
+	Reserve    reserveCommand    `cmd:"" help:"Take a machine that nobody holds: one by name, or the first that matches a query. --wait waits for it."`
+	Extend     extendCommand     `cmd:"" help:"Have a machine for longer."`
 	Release    releaseCommand    `cmd:"" help:"Give a machine back."`
+	Lend       lendCommand       `cmd:"" help:"Let somebody else have your machine for a time; it comes back to you."`
+	Queue      queueCommand      `cmd:"" help:"Who waits for machines."`
+	History    historyCommand    `cmd:"" help:"Who held what, and why."`
 	Power      powerCommand      `cmd:"" help:"Turn a machine on or off, reset it, or ask its BMC for its power state."`
 	Boot       bootCommand       `cmd:"" help:"Say what a machine starts from next. power on, reset or cycle then starts it."`
 	BootConfig bootConfigCommand `cmd:"" help:"What a machine would boot if it asked now: the configuration that its bootloader would get."`
@@ -105,15 +109,20 @@ type jsonMachine struct {
 	Stage   string   `json:"stage"` // how far its run has come; empty: none goes on
 	Holders []string `json:"holders"`
 	Netboot bool     `json:"netboot"`
+
+	Reservations []jsonReservation `json:"reservations"` // that have not ended
 }
 
 func toJSON(m lab.Machine) jsonMachine {
 	j := jsonMachine{
 		Name: m.Name, Arch: m.Arch, Subarch: m.Subarch, Power: string(m.Power.State), State: string(m.State), Stage: m.Stage,
-		Holders: []string{}, Netboot: m.NetbootEnabled,
+		Holders: []string{}, Netboot: m.NetbootEnabled, Reservations: []jsonReservation{},
 	}
 	for _, h := range m.Holders {
 		j.Holders = append(j.Holders, h.User)
+		j.Reservations = append(j.Reservations, jsonReservation{
+			ID: h.ReservationID, Machine: m.Name, User: h.User, Reason: h.Reason, Since: h.Since, Until: optional(h.Until), LentBy: h.LentBy,
+		})
 	}
 	return j
 }
@@ -168,31 +177,6 @@ func (c listCommand) Run(in *invocation) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", j.Name, j.Arch, j.Power, j.State, holders)
 	}
 	return table.Flush()
-}
-
-type reserveCommand struct {
-	Name   string `arg:"" help:"Name of the machine."`
-	Reason string `help:"What for."`
-	JSON   bool   `help:"The machine as JSON."`
-}
-
-func (c reserveCommand) Run(in *invocation) error {
-	if err := in.lab.Reserve(in.ctx, in.actor, c.Name, c.Reason); err != nil {
-		return err
-	}
-	return in.printMachine(c.JSON, c.Name, c.Name+" is yours")
-}
-
-type releaseCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
-	JSON bool   `help:"The machine as JSON."`
-}
-
-func (c releaseCommand) Run(in *invocation) error {
-	if err := in.lab.Release(in.ctx, in.actor, c.Name); err != nil {
-		return err
-	}
-	return in.printMachine(c.JSON, c.Name, c.Name+" is released")
 }
 
 type powerCommand struct {

@@ -27,6 +27,8 @@ type cli struct {
 	Token      tokenCommand      `cmd:"" help:"Tokens for automation."`
 	Machine    machineCommand    `cmd:"" help:"Machines."`
 	Network    networkCommand    `cmd:"" help:"Networks, their pools, and what DHCP tells of them."`
+	Pool       poolCommand       `cmd:"" help:"Machines that groups of users may use."`
+	Group      groupCommand      `cmd:"" help:"Groups of users."`
 	Site       siteCommand       `cmd:"" help:"What is decided for all machines."`
 	Pattern    patternCommand    `cmd:"" help:"What is looked for in the output of consoles."`
 	Image      imageCommand      `cmd:"" help:"Kernels, initrds and bootloaders."`
