@@ -9,7 +9,7 @@ import (
 
 func TestTermsAsPeopleWriteThem(t *testing.T) {
 	for text, want := range map[string]time.Duration{
-		"90m": 90 * time.Minute, "4h": 4 * time.Hour, "3d": 72 * time.Hour, "2w": 14 * 24 * time.Hour, "1d12h": 36 * time.Hour, " 1H ": time.Hour,
+		"90m": 90 * time.Minute, "4h": 4 * time.Hour, "3d": 72 * time.Hour, "2w": 14 * 24 * time.Hour, "1d12h": 36 * time.Hour, " 1H ": time.Hour, //nolint:gocritic // white space is what it tries
 	} {
 		if got, err := ParseTerm(text); err != nil || got != want {
 			t.Errorf("%q: %v, %v", text, got, err)
@@ -48,7 +48,7 @@ func FuzzParseTerm(f *testing.F) {
 func TestWhatIsDueAboutATerm(t *testing.T) {
 	start := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	site := Site{Grace: time.Hour}
-	at := func(d time.Duration) time.Time { return start.Add(d) }
+	at := start.Add
 	four := store.Reservation{StartedAt: start, ExpiresAt: at(4 * time.Hour)} // warned 1 h and 10 min before
 	with := func(change func(*store.Reservation)) store.Reservation {
 		r := four
