@@ -4,7 +4,7 @@ FUZZTIME ?= 30s
 SOAKTIME ?= 10m
 LINTER   := 2.15.0
 
-.PHONY: help build kea-hook demo test race e2e lint fuzz bench soak tools
+.PHONY: help build kea-hook demo api test race e2e lint fuzz bench soak tools
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -18,6 +18,9 @@ kea-hook: ## bin/libprovisioner_kea.so, for Kea (needs Debian's g++, kea-dev, li
 
 demo: build ## the whole product with simulated machines (flags: make demo ARGS='--machines 50')
 	bin/provisioner demo $(ARGS)
+
+api:   ## docs/openapi.yaml, from the handlers of server/api
+	go test ./server/api -run TestTheDocumentIsFresh -update
 
 test:  ## every test, race detector on; installs missing Debian packages first
 	test/packages.sh

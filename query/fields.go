@@ -44,6 +44,7 @@ var fields = []Field{
 	{Name: "initrd", Type: Text, Is: "the name of its initrd; nil: none"},
 	{Name: "preseed", Type: Text, Is: "the name of its preseed; nil: none"},
 	{Name: "holder", Type: Text, Many: true, Is: "who holds it; nil: nobody"},
+	{Name: "pool", Type: Text, Many: true, Is: "the pools that it is in; nil: none"},
 	{Name: "mac", Type: Text, Many: true, Is: "the addresses of its interfaces, as 52:54:00:12:34:56", isMAC: true},
 	{Name: "address", Type: Text, Many: true, Is: "the IPv4 addresses that its interfaces are configured with"},
 	{Name: "network", Type: Text, Many: true, Is: "the names of the networks that its interfaces are in"},

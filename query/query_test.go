@@ -97,6 +97,7 @@ func TestQueriesAreAnsweredByWhatAMachineHas(t *testing.T) {
 		"bmc_type": "", "kernel": "", "initrd": "", "preseed": "d-i", "netboot": true,
 		"assignee_count": int64(2), "interface_count": int64(1),
 		"holder": []string{"ada", "grace"}, "mac": []string{"52:54:00:00:00:07"}, "address": []string(nil), "network": []string{"lab"},
+		"pool": []string{"ci", "kernel"},
 	}
 	for text, want := range map[string]bool{
 		"": true, "(and)": true, "(or)": false,
@@ -108,7 +109,7 @@ func TestQueriesAreAnsweredByWhatAMachineHas(t *testing.T) {
 		`(= holder grace)`: true, `(!= holder grace)`: false, `(!= holder eve)`: true, `(= holder nil)`: false, `(!= holder nil)`: true,
 		`(> holder b)`: true, `(=~ holder "RAC")`: true, `(=~ holder "")`: true,
 		`(= address nil)`: true, `(!= address nil)`: false, `(=~ address "")`: false, `(= address "")`: true,
-		`(=~ mac 54-00)`: true,
+		`(=~ mac 54-00)`: true, `(= pool ci)`: true, `(= pool nil)`: false,
 		`(and (= id 7) (or (= name x) (not (= name x))))`: true, `(and (= id 7) (= id 8))`: false, `(or (= id 7) (= id 8))`: true,
 	} {
 		q, err := query.Parse(text)

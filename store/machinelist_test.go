@@ -68,6 +68,14 @@ func (p *population) fill(ctx context.Context, tx *store.Tx, n int) error {
 	if err != nil {
 		return err
 	}
+	network, err := tx.AddNetwork(ctx, store.Network{Name: "lab", Subnet: "10.0.0.0/8"})
+	if err != nil {
+		return err
+	}
+	pool, err := tx.AddPool(ctx, "CI")
+	if err != nil {
+		return err
+	}
 	flavours := [][2]string{{"amd64", "uefi"}, {"amd64", "bios"}, {"arm64", "uefi"}}
 	for i := range n {
 		flavour := flavours[i%3]
@@ -81,7 +89,7 @@ func (p *population) fill(ctx context.Context, tx *store.Tx, n int) error {
 		}
 		has := map[string]any{
 			"id": m.ID, "name": m.Name, "arch": flavour[0], "subarch": flavour[1], "power": "unknown", "stage": "",
-			"bmc_type": "", "kernel": "", "initrd": "", "preseed": "", "network": []string(nil), "address": []string(nil),
+			"bmc_type": "", "kernel": "", "initrd": "", "preseed": "", "network": []string(nil), "address": []string(nil), "pool": []string(nil),
 		}
 		if i%4 != 0 {
 			has["bmc_type"] = []string{"plain", "moonshot"}[i%2]
@@ -109,6 +117,24 @@ func (p *population) fill(ctx context.Context, tx *store.Tx, n int) error {
 		for k := range i % 3 {
 			macs = append(macs, fmt.Sprintf("52:54:00:%02x:%02x:%02x", k, i>>8, i&255))
 			if err := tx.AddInterface(ctx, m.ID, macs[k]); err != nil {
+				return err
+			}
+		}
+		if i%6 == 1 {
+			has["pool"] = []string{"CI"}
+			if err := tx.SetPoolMachine(ctx, pool, m.ID, true); err != nil {
+				return err
+			}
+		}
+		if i%3 == 2 {
+			interfaces, err := tx.Interfaces(ctx, m.ID)
+			if err != nil {
+				return err
+			}
+			interfaces[0].NetworkID, interfaces[0].ConfigType = network, "static"
+			interfaces[0].ConfiguredIPv4 = fmt.Sprintf("10.1.%d.%d", i/250, i%250)
+			has["network"], has["address"] = []string{"lab"}, []string{interfaces[0].ConfiguredIPv4}
+			if err := tx.UpdateInterface(ctx, interfaces[0]); err != nil {
 				return err
 			}
 		}
@@ -204,7 +230,7 @@ func randomQuery(r *rand.Rand, depth int) string {
 			break
 		}
 		values = []string{`""`, `"ADA"`, `"grace"`, `"Rack07-00007"`, `"rack1"`, `"52:54:00:01:00:08"`, `":0"`, `"amd64"`, `"uefi"`,
-			`"plain"`, `"moon"`, `"VMLINUZ"`, `"d-i"`, `"kernel"`, `"%"`, `"' OR 1"`}
+			`"plain"`, `"moon"`, `"VMLINUZ"`, `"d-i"`, `"kernel"`, `"LAB"`, `"ci"`, `"10.1.0.2"`, `"%"`, `"' OR 1"`}
 		if operator == "=" || operator == "!=" {
 			values = append(values, "nil", "nil")
 		}

@@ -108,6 +108,7 @@ var (
 		"stage": {"SELECT machine_id FROM runs WHERE state = 'running'", "stage"},
 		"holder": {`SELECT machine_id FROM reservations JOIN users ON users.id = user_id
 			WHERE ended_at IS NULL`, "users.name"},
+		"pool":    {"SELECT machine_id FROM pool_machines JOIN pools ON pools.id = pool_id WHERE TRUE", "pools.name"},
 		"mac":     {"SELECT machine_id FROM interfaces WHERE TRUE", "mac"},
 		"address": {"SELECT machine_id FROM interfaces WHERE configured_ipv4 <> ''", "configured_ipv4"},
 		"network": {"SELECT machine_id FROM interfaces JOIN networks ON networks.id = network_id WHERE TRUE", "networks.name"},
