@@ -202,6 +202,34 @@ func TestOpenIPMI(t *testing.T) {
 		// ipmi_sim does not tell the first one that it was taken over.
 		speak(t, o, openSOL(t, o.client(t, "ipmiusr")), 20_000)
 	})
+	t.Run("console that is read late", func(t *testing.T) {
+		sol := openSOL(t, c)
+		hung := time.AfterFunc(20*time.Second, func() { _ = sol.Close() })
+		defer hung.Stop()
+		before := c.Stats().Received
+		if _, err := o.serial.Write(text(20_000)); err != nil { // more than we keep
+			t.Fatal(err)
+		}
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for last := before; ; last = c.Stats().Received { // until ipmi_sim has been told to wait
+			<-tick.C
+			if now := c.Stats().Received; now > before && now == last {
+				break
+			}
+		}
+		if _, err := io.WriteString(o.serial, "the end"); err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		for buf := make([]byte, 4096); !bytes.HasSuffix(got, []byte("the end")); {
+			n, err := sol.Read(buf)
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", len(got), err)
+			}
+			got = append(got, buf[:n]...)
+		}
+	})
 }
 
 // speak sends n bytes both ways over a console and the serial line behind it.

@@ -137,9 +137,15 @@ func (l *SOL) acceptLocked(p *types.SOLPayloadPacket) {
 }
 
 // resumeLocked tells the BMC that there is room again for what was refused
-// (the resume of Table 15-3), and repeats that until a packet comes.
+// (the resume of Table 15-3), and repeats that until a packet comes. OpenIPMI
+// counts on when a packet is refused, and waits for a resume of the number after
+// it, for ever: every other one is of that.
 func (l *SOL) resumeLocked() {
-	l.sendSOL(&types.SOLPayloadPacket{AckedSequenceNumber: l.in.refused})
+	refused := l.in.refused
+	if l.in.resumes%2 == 1 {
+		refused = refused%solSequence + 1
+	}
+	l.sendSOL(&types.SOLPayloadPacket{AckedSequenceNumber: refused})
 	l.in.resumes++
 	if l.in.timer == nil {
 		l.in.timer = time.AfterFunc(resumeWait, l.resume)

@@ -233,9 +233,12 @@ func TestFullBufferSuspendsAndResumesTheBMC(t *testing.T) {
 		if diff := cmp.Diff([]types.SOLPayloadPacket{resume}, b.took()); diff != "" {
 			t.Errorf("resume: %s", diff)
 		}
-		pass(resumeWait + time.Millisecond)
-		if diff := cmp.Diff([]types.SOLPayloadPacket{resume}, b.took()); diff != "" {
-			t.Errorf("resume again: %s", diff)
+		next := types.SOLPayloadPacket{AckedSequenceNumber: refusedAt%solSequence + 1}
+		for _, want := range []types.SOLPayloadPacket{next, resume} {
+			pass(resumeWait + time.Millisecond)
+			if diff := cmp.Diff([]types.SOLPayloadPacket{want}, b.took()); diff != "" {
+				t.Errorf("resume again: %s", diff)
+			}
 		}
 		b.print(types.SOLPayloadPacket{SequenceNumber: refusedAt, CharacterData: chunk})
 		want := types.SOLPayloadPacket{AckedSequenceNumber: refusedAt, AcceptedCharacterCount: 250}
