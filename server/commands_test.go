@@ -19,7 +19,7 @@ func TestCommandsSayWhatHappened(t *testing.T) {
 		out     string // contained in the output
 		notes   string // contained in the notes
 	}{
-		{"ada", "reserve web-01 --reason bisect", 0, "web-01 is yours\n", ""},
+		{"ada", "reserve web-01 --reason bisect", 0, "web-01 is yours until ", ""},
 		{"ada", "reserve web-01", 5, "", "provisioner: reserve web-01: you hold it already\n"},
 		{"grace", "reserve web-01", 5, "", "it is held by ada"},
 		{"grace", "release web-01", 4, "", "it is held by ada, not by you"},
