@@ -1,15 +1,12 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 
-	"charm.land/ssh"
 	"github.com/alecthomas/kong"
 
 	"provisioner/lab"
@@ -42,47 +39,6 @@ type commands struct {
 	Disks      disksCommand      `cmd:"" help:"The disks of a machine, for preseeds to name. The first is where its system goes."`
 	Whoami     whoamiCommand     `cmd:"" help:"Who you are to this server."`
 	Help       helpCommand       `cmd:"" help:"This list."`
-}
-
-// invocation is one command of one person. What it prints for programs goes to
-// out, everything else to notes.
-type invocation struct {
-	ctx   context.Context //nolint:containedctx // lives for one command
-	lab   *lab.Lab
-	actor lab.Actor
-	sess  ssh.Session
-	term  *terminal
-	out   io.Writer
-	notes io.Writer
-}
-
-// command runs a command. Its errors are of lab.
-func (s *Server) command(ctx context.Context, actor lab.Actor, sess ssh.Session, t *terminal) error {
-	in := &invocation{
-		ctx: ctx, lab: s.lab, actor: actor, sess: sess, term: t,
-		out: t.text(sess), notes: t.text(sess.Stderr()),
-	}
-	var grammar commands
-	helped := false
-	parser, err := kong.New(&grammar, kong.Name("ssh HOST"), kong.Writers(in.out, in.notes),
-		kong.Description("provisioner: machines, taken, installed, watched and given back. Without a command: the dashboard."),
-		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Bind(in))
-	if err != nil {
-		return err
-	}
-	parsed, err := parser.Parse(sess.Command())
-	if helped {
-		return nil
-	}
-	if err != nil {
-		return &lab.Error{Code: lab.Invalid, Message: printable(err.Error()) + "; `help` lists the commands", Err: err}
-	}
-	return parsed.Run(in)
-}
-
-// note says something on a line of its own.
-func (in *invocation) note(text string) {
-	_, _ = fmt.Fprintf(in.notes, "[%s]\n", text)
 }
 
 type helpCommand struct{}

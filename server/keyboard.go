@@ -44,7 +44,7 @@ func newKeyboard(in *invocation, seat *lab.Seat, s *screen, name string, watch b
 func (k *keyboard) read(ctx context.Context) error {
 	buffer := make([]byte, 4<<10)
 	for {
-		n, end := k.in.sess.Read(buffer)
+		n, end := k.in.stdin.Read(buffer)
 		for typed := buffer[:n]; len(typed) > 0; {
 			var err error
 			if typed, err = k.typed(ctx, typed); err != nil {
@@ -215,19 +215,22 @@ func (k *keyboard) sendBreak(ctx context.Context) error {
 	return nil
 }
 
-// heedBreaks sends BREAK when the ssh client asks for it (RFC 4335; ~B of
+// heedBreaks sends BREAK when an ssh client asks for it (RFC 4335; ~B of
 // OpenSSH), until the returned function is called. That waits for one that is
 // being sent: ctx is to have ended.
 func (k *keyboard) heedBreaks(ctx context.Context) (stop func()) {
+	if k.in.breaks == nil {
+		return func() {}
+	}
 	breaks := make(chan bool)
 	go func() { // ends with stop; the session's other requests wait for who does not receive
 		for range breaks {
 			_ = k.sendBreak(ctx)
 		}
 	}()
-	k.in.sess.Break(breaks)
+	k.in.breaks(breaks)
 	return func() {
-		k.in.sess.Break(nil) // nothing is sent to breaks any more when it returns
+		k.in.breaks(nil) // nothing is sent to breaks any more when it returns
 		close(breaks)
 	}
 }

@@ -84,9 +84,9 @@ func (c logCommand) Run(in *invocation) error {
 	case c.Format == "text" || c.Times:
 		err = c.writeLines(in, log, from)
 	case c.Format == "asciicast":
-		err = writeAsciicast(in.sess, log.Machine, c.Idle, log.Chunks(in.ctx, from))
+		err = writeAsciicast(in.stdout, log.Machine, c.Idle, log.Chunks(in.ctx, from))
 	default:
-		_, err = io.Copy(in.sess, log.Reader(from))
+		_, err = io.Copy(in.stdout, log.Reader(from))
 	}
 	if errors.Is(err, io.EOF) {
 		return nil // the client has gone

@@ -107,7 +107,7 @@ func (c preseedShowCommand) Run(in *invocation) error {
 // printContent writes a text that somebody else may have written: to a program
 // as it is, to a terminal without what could command it.
 func (in *invocation) printContent(content string) error {
-	if in.term != nil {
+	if in.terminal != nil {
 		content = strings.Map(func(r rune) rune {
 			if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
 				return '\ufffd'
@@ -161,10 +161,10 @@ type preseedPutCommand struct {
 }
 
 func (c preseedPutCommand) Run(in *invocation) error {
-	if in.term != nil {
+	if in.terminal != nil {
 		return &lab.Error{Code: lab.Invalid, Message: "send the preseed on standard input: ssh HOST preseed put " + printable(c.Name) + " <FILE"}
 	}
-	content, err := io.ReadAll(io.LimitReader(in.sess, lab.MaxPreseed+1)) // one more is refused by name
+	content, err := io.ReadAll(io.LimitReader(in.stdin, lab.MaxPreseed+1)) // one more is refused by name
 	if err != nil {
 		return &lab.Error{Code: lab.Unavailable, Message: "read the preseed: " + err.Error(), Err: err}
 	}

@@ -38,11 +38,11 @@ func (c replayCommand) Run(in *invocation) error {
 	}
 	ctx, leave := context.WithCancel(in.ctx)
 	defer leave()
-	p := player{speed: c.Speed, idle: c.Idle, out: in.sess}
-	if in.term != nil {
+	p := player{speed: c.Speed, idle: c.Idle, out: in.stdout}
+	if in.terminal != nil {
 		keys := make(chan byte)
 		p.keys = keys
-		go readKeys(ctx, in.sess, keys) // ends with ctx and the session's input; nobody waits for a person who does not type
+		go readKeys(ctx, in.stdin, keys) // ends with ctx and the session's input; nobody waits for a person who does not type
 		began, err := log.TimeAt(from)
 		if err != nil {
 			return err
@@ -58,8 +58,8 @@ func (c replayCommand) Run(in *invocation) error {
 	case err != nil:
 		return err
 	}
-	if in.term != nil { // as the machine found it: attributes, cursor, character sets (DECSTR)
-		_, _ = io.WriteString(in.sess, "\x1b[!p\x1b[0m\x1b[?25h\r\n")
+	if in.terminal != nil { // as the machine found it: attributes, cursor, character sets (DECSTR)
+		_, _ = io.WriteString(in.stdout, "\x1b[!p\x1b[0m\x1b[?25h\r\n")
 		in.note(end)
 	}
 	return nil

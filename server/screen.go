@@ -19,7 +19,7 @@ type screen struct {
 }
 
 func newScreen(in *invocation) *screen {
-	return &screen{machine: in.sess, notes: in.notes, both: in.term != nil}
+	return &screen{machine: in.stdout, notes: in.notes, both: in.terminal != nil}
 }
 
 // Write shows what the machine prints.

@@ -54,7 +54,7 @@ func (s *Server) sftp(sess ssh.Session) {
 			err = nil
 		}
 	}
-	s.exit(sess, nil, err)
+	_ = sess.Exit(s.tell(sess.Stderr(), nil, sess.User(), err)) // the client may have gone
 }
 
 // serve answers a client until it ends, with an error that says how.

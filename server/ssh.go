@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -101,53 +99,38 @@ func (s *Server) explainRefusal(ctx ssh.Context, challenge gossh.KeyboardInterac
 
 // session serves one person, or one command of theirs.
 func (s *Server) session(sess ssh.Session) {
+	term := s.terminals.of(sess)
+	_ = sess.Exit(s.serve(sess, term)) // the client may have gone
+}
+
+// serve does what a session is for, and returns its exit code.
+func (s *Server) serve(sess ssh.Session, term *terminal) (code int) {
 	ctx, cancel := context.WithCancelCause(sess.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(s.stopping, func() { cancel(context.Cause(s.stopping)) })()
-
-	term := s.terminals.of(sess)
 	actor, err := s.logIn(ctx, sess, term)
-	if err == nil {
-		var leave context.CancelFunc
-		ctx, leave = s.lab.Session(ctx, actor)
-		defer leave()
+	if err != nil {
+		return s.tell(sess.Stderr(), term, sess.User(), ended(ctx, err))
 	}
-	switch {
-	case err != nil:
-	case len(sess.Command()) > 0:
-		err = s.command(ctx, actor, sess, term)
-	case term == nil:
-		err = &lab.Error{Code: lab.Invalid, Message: "the dashboard needs a terminal (ssh -t); commands do not: try help"}
-	default:
-		err = tui.Run(ctx, tui.Config{Lab: s.lab, Actor: actor, SSHAddr: sess.Context().LocalAddr().String()}, tui.Terminal{
-			In: sess, Out: sess, Width: term.width, Height: term.height, Resize: term.resized,
-			Env: append(sess.Environ(), "TERM="+term.name),
+	if len(sess.Command()) > 0 {
+		return s.runCommandLine(ctx, commandLine{
+			actor: actor, args: sess.Command(), stdin: sess, stdout: sess, stderr: sess.Stderr(), terminal: term, breaks: sess.Break,
 		})
 	}
-	var ended *lab.Error
-	if errors.As(context.Cause(ctx), &ended) {
-		err = ended // the actor's way in is no more
-	}
-	if context.Cause(ctx) == errStopping { //nolint:errorlint // the very value
-		err = &lab.Error{Code: lab.Unavailable, Message: errStopping.Error()}
-	}
-	s.exit(sess, term, err)
+	ctx, leave := s.stay(ctx, actor)
+	defer leave()
+	return s.tell(sess.Stderr(), term, sess.User(), ended(ctx, s.dashboard(ctx, sess, term, actor)))
 }
 
-// exit ends a session with the sentence and the exit code of err.
-func (s *Server) exit(sess ssh.Session, term *terminal, err error) {
-	code := 0
-	if err != nil {
-		code = exitCode[lab.CodeOf(err)]
-		if lab.CodeOf(err) == lab.Internal {
-			s.log.Error("ssh session failed", "user", sess.User(), "error", err)
-		}
-		if term != nil && context.Cause(s.stopping) != nil {
-			_, _ = io.WriteString(sess.Stderr(), "\r\n") // it came in the middle of a line
-		}
-		_, _ = fmt.Fprintf(term.text(sess.Stderr()), "provisioner: %s\n", err)
+// dashboard shows a person their machines until they leave.
+func (s *Server) dashboard(ctx context.Context, sess ssh.Session, term *terminal, actor lab.Actor) error {
+	if term == nil {
+		return &lab.Error{Code: lab.Invalid, Message: "the dashboard needs a terminal (ssh -t); commands do not: try help"}
 	}
-	_ = sess.Exit(code) // the client may have gone
+	return tui.Run(ctx, tui.Config{Lab: s.lab, Actor: actor, SSHAddr: sess.Context().LocalAddr().String()}, tui.Terminal{
+		In: sess, Out: sess, Width: term.width, Height: term.height, Resize: term.resized,
+		Env: append(sess.Environ(), "TERM="+term.name),
+	})
 }
 
 // logIn makes an actor of who is at the other end.
