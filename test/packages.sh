@@ -2,6 +2,7 @@
 # Installs what the tests use and this machine lacks: Debian packages, and a kernel for test machines to boot.
 # As root or by sudo without a password; without either it says which tests are left out, and goes on.
 # With CI=true nothing may be left out. Takes a moment when all is there.
+# test/packages.sh matrix installs what `make e2e` needs besides.
 set -eu
 
 # Each package, and whose tests run it. A test that misses its program skips itself (and fails with CI=true).
@@ -32,14 +33,28 @@ libwrap0            test/bench
 openipmi            ipmi, test/e2e, test/bench
 openssh-client      cmd/provisioner, server, test/e2e
 ovmf                test/e2e
+pxelinux            test/e2e
 python3             server
 qemu-system-x86     test/e2e
+syslinux-common     test/e2e
 tftp-hpa            boot
 tmux                test/e2e
 '
-kernel=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/kernel
-tftpd=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/tftpd
-installers=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test/installers
+matrix=${1:-}
+[[ $matrix != matrix ]] || list+='
+grub-efi-amd64-signed      test/e2e
+grub-pc-bin                test/e2e
+qemu-efi-aarch64           test/e2e
+qemu-system-arm            test/e2e
+shim-helpers-amd64-signed  test/e2e
+shim-signed                test/e2e
+'
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/provisioner-test
+kernel=$cache/kernel
+tftpd=$cache/tftpd
+installers=$cache/installers
+arm64=$cache/arm64
+debian_installer=$cache/debian-installer
 exec </dev/null
 
 # The lines of the list whose package is not installed.
@@ -114,6 +129,40 @@ fetch_installers() {
   [[ -d $installers ]]
 }
 
+# What a machine of another architecture boots. apt keeps its lists of arm64 apart, so that this machine does not learn of them.
+fetch_arm64() {
+  [[ ! -d $arm64 ]] || return 0
+  local apt kernel_package work
+  echo "fetching packages of arm64"
+  mkdir -p "$cache"
+  work=$(mktemp -d "$arm64.XXXXXX")
+  mkdir -p "$work"/{tree,state/lists/partial,cache/archives/partial}
+  : >"$work/status"
+  apt=(-o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o Dir::State="$work/state" -o Dir::State::status="$work/status"
+    -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root -qq)
+  apt-get "${apt[@]}" update || true # of the sites that have no arm64
+  kernel_package=$(apt-cache "${apt[@]}" depends linux-image-cloud-arm64 | awk '/Depends: linux-image-/ { print $2; exit }')
+  (cd "$work" && apt-get "${apt[@]}" download "$kernel_package" busybox-static grub-efi-arm64-bin) &&
+    for package in "$work"/*.deb; do dpkg -x "$package" "$work/tree"; done &&
+    mv "$work"/grub-efi-arm64-bin_*.deb "$work/tree/grub-efi-arm64-bin.deb" && mv -T "$work/tree" "$arm64"
+  rm -rf "$work"
+  [[ -d $arm64 ]]
+}
+
+# Debian's installer for the network: a kernel and an initrd.
+fetch_debian_installer() {
+  [[ ! -d $debian_installer ]] || return 0
+  local name=debian-installer-12-netboot-amd64 work
+  echo "fetching $name"
+  mkdir -p "$cache"
+  work=$(mktemp -d "$debian_installer.XXXXXX")
+  (cd "$work" && apt-get -qq download -o APT::Sandbox::User=root "$name") && dpkg -x "$work/$name"_*.deb "$work/tree" &&
+    mkdir "$work/files" && mv "$work"/tree/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/{linux,initrd.gz} "$work/files" &&
+    mv -T "$work/files" "$debian_installer"
+  rm -rf "$work"
+  [[ -d $debian_installer ]]
+}
+
 # Whether a network namespace with a tap device can be had, where test machines are plugged in.
 namespace() {
   local user=()
@@ -121,17 +170,25 @@ namespace() {
   PATH=$PATH:/sbin unshare --net "${user[@]}" ip tuntap add probe mode tap 2>/dev/null
 }
 
-[[ -z $(missing) && -d $kernel && -d $tftpd && -d $installers ]] || as_root apt-get -qq update || true
+fetched() { [[ -d $kernel && -d $tftpd && -d $installers && ($matrix != matrix || -d $arm64 && -d $debian_installer) ]]; }
+
+[[ -z $(missing) ]] && fetched || as_root apt-get -qq update || true
 install_missing || true
 fetch_kernel || true
 fetch_tftpd || true
 fetch_installers || true
+if [[ $matrix == matrix ]]; then
+  fetch_arm64 || true
+  fetch_debian_installer || true
+fi
 
 left_out=$(
   missing
   [[ -d $kernel ]] || echo "linux-image-cloud-amd64, unpacked in $kernel  test/e2e"
   [[ -d $tftpd ]] || echo "tftpd-hpa and atftpd, unpacked in $tftpd  test/bench"
   [[ -d $installers ]] || echo "cloud-init and ignition, unpacked in $installers  server"
+  [[ $matrix != matrix || -d $arm64 ]] || echo "a kernel, busybox and GRUB of arm64, unpacked in $arm64  test/e2e"
+  [[ $matrix != matrix || -d $debian_installer ]] || echo "debian-installer-12-netboot-amd64, unpacked in $debian_installer  test/e2e"
   namespace || echo "network namespaces with /dev/net/tun (root, or user namespaces)  test/e2e"
 )
 if [[ -n $left_out ]]; then

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"regexp"
-	"slices"
 	"testing"
 )
 
@@ -41,66 +40,46 @@ func TestDHCPServerServesManyClients(t *testing.T) {
 }
 
 // dhcpBoots are machines that have no server but us.
-var dhcpBoots = map[string]struct {
-	firmware firmware
-	mac      string
-	card     string // QEMU's name of the network card
-	needs    []string
-	loader   string   // what is imported
-	loaded   []string // what the server's log says of the way to the kernel
-}{
+var dhcpBoots = map[string]netbootCase{
 	// The network card's own.
 	"iPXE": {
-		firmware: bios, mac: "52:54:00:00:00:21", card: "virtio-net-pci", needs: []string{"/usr/lib/ipxe/qemu/pxe-virtio.rom"},
-		loader: "ipxe", loaded: []string{"method=GET file=/ipxe/", "method=GET file=/boot/.../kernel/"},
+		firmware: bios, mac: "52:54:00:00:00:50", card: cardWithIPXE, needs: append([]string{"/usr/lib/ipxe/snponly.efi"}, romNeeds...),
+		bootloader: []string{"ipxe"}, disk: mbrDisk,
+		logged: [][]string{{"method=GET", "file=/ipxe/"}, {"method=GET", "file=/boot/.../kernel/"}},
 	},
 	"GRUB on UEFI": {
-		firmware: uefi, mac: "52:54:00:00:00:22", card: "virtio-net-pci,romfile=", needs: []string{"grub-mkimage", uefiCode, uefiVars},
-		loader: "grub-efi", loaded: []string{`"TFTP transfer" file=bootloaders/amd64/uefi/`, "method=GET file=/boot/.../kernel/"},
+		firmware: uefi, mac: "52:54:00:00:00:51", card: plainCard, needs: uefiNeeds,
+		bootloader: []string{"grub-efi"}, disk: firmwareDisk,
+		logged: [][]string{{"TFTP transfer", "file=bootloaders/amd64/uefi/"}, {"method=GET", "file=/boot/.../kernel/"}},
 	},
 	"UEFI HTTP boot": {
-		firmware: uefiHTTP, mac: "52:54:00:00:00:23", card: "virtio-net-pci,romfile=", needs: []string{"grub-mkimage", uefiCode, uefiVars},
-		loader: "grub-efi", loaded: []string{"method=GET file=/bootloaders/amd64/uefi/", "method=GET file=/boot/.../kernel/"},
+		firmware: uefiHTTP, mac: "52:54:00:00:00:52", card: plainCard, needs: uefiNeeds,
+		bootloader: []string{"grub-efi"}, disk: firmwareDisk,
+		logged: [][]string{{"method=GET", "file=/bootloaders/amd64/uefi/"}, {"method=GET", "file=/boot/.../kernel/"}},
 	},
 }
 
-// TestDHCPServerBootsMachines has machines get their address and all else from us, until they phone home.
+// TestDHCPServerBootsMachines has machines get their address and all else from us, until they phone home; then they have
+// only their disks.
 func TestDHCPServerBootsMachines(t *testing.T) {
 	for name, c := range dhcpBoots {
 		t.Run(name, func(t *testing.T) {
-			require(t, slices.Concat(c.needs, []string{"busybox", "cpio", "ip", "ipmi_sim", "qemu-system-x86_64", "ssh", "ssh-keygen", "tmux", kernelDir()})...)
-			newNetwork(t)
-			bare := newMachineWith(t, c.firmware, c.card, c.mac)
-			bmc := newBMC(t, bare, 9001)
 			t.Setenv("PROVISIONER_DHCP_SERVER", bridge)
-			t.Setenv("PROVISIONER_LOG_LEVEL", "debug")
-			server := startProduct(t)
-			key := sshKey(t)
-			server.command(t, "network", "add", "lab", "10.77.0.0/24", "--dhcp-pool", "10.77.0.100-10.77.0.150", "--reserved-pool", "10.77.0.50-10.77.0.59")
-			server.command(t, "user", "add", "ada", "--admin", "--key", key+".pub")
-			server.command(t, "bootloader", "import", c.loader)
-			server.command(t, "image", "add", "debian-kernel", "--type", "kernel", "--arch", "amd64", kernelImage(t))
-			server.command(t, "image", "add", "debian-initrd", "--type", "initrd", "--arch", "amd64", newInitrd(t))
-			server.command(t, "preseed", "add", "installer", "--type", "preseed", "testdata/preseed")
-			server.command(t, "machine", "add", "bare-1", "--arch", "amd64", "--mac", c.mac,
-				"--bmc", bmc.addr, "--bmc-user", bmc.user, "--bmc-password-file", bmc.passwordFile(t))
-			server.command(t, "machine", "interface", "bare-1", "--network", "lab", "--type", "dynamic-reserved", "--address", "auto")
-
-			ada := newPerson(t, sshCommand(key, "ada")...)
-			ada.sees(soon, "bare-1", "off")
-			ada.press(keyTake)
-			ada.sees(soon, "Held by   you", c.mac)
-			ada.provision()
-			ada.sees(booting, "initrd: phoned home", "initrd#")
-			for _, line := range append(c.loaded, "with=ACK address=10.77.0.50") {
-				if count(t, server.log, line) == 0 {
-					t.Errorf("the log does not say %s", line)
+			c.site = func(t *testing.T, server *product) {
+				t.Helper()
+				server.command(t, "network", "add", "lab", "10.77.0.0/24", "--dhcp-pool", "10.77.0.100-10.77.0.150", "--reserved-pool", "10.77.0.50-10.77.0.59")
+				server.command(t, "machine", "interface", "bare-1", "--network", "lab", "--type", "dynamic-reserved", "--address", "auto")
+			}
+			c.logged = append(c.logged, []string{"with=ACK address=10.77.0.50"})
+			n := c.start(t)
+			n.phonesHome(t)
+			n.bootsFromDisk(t)
+			for _, text := range []string{"with=NAK", "address=10.77.0.1"} {
+				if count(t, n.server.log, text) > 0 {
+					t.Errorf("the machine had another address than its reserved one: %s", text)
 				}
 			}
-			if count(t, server.log, "with=NAK", "address=10.77.0.1") > 0 {
-				t.Error("the machine had another address than its reserved one")
-			}
-			server.stop(t)
+			n.server.stop(t)
 		})
 	}
 }

@@ -45,8 +45,20 @@ func buildKeaHook(t *testing.T) string {
 	return path
 }
 
-// startKea runs Kea with many threads on the cable, and returns its log. Without a hook URL it runs without our library.
+// keaNeeds are Kea, and what our library for it is built with.
+var keaNeeds = []string{"kea-dhcp4", "make", "g++", "/usr/include/kea/hooks/hooks.h", "/usr/include/boost/version.hpp"}
+
+// startKea runs Kea on the cable, and returns its log. Without a hook URL it runs without our library.
 func startKea(t *testing.T, hookURL string) (log string) {
+	t.Helper()
+	return keaSite{iface: dhcpPort, nextServer: "10.77.0.9", bootFile: "site-default"}.start(t, hookURL)
+}
+
+// A keaSite is what a site has configured.
+type keaSite struct{ iface, nextServer, bootFile string }
+
+// start runs Kea with many threads.
+func (s keaSite) start(t *testing.T, hookURL string) (log string) {
 	t.Helper()
 	libraries := []any{}
 	if hookURL != "" {
@@ -56,13 +68,13 @@ func startKea(t *testing.T, hookURL string) (log string) {
 		})
 	}
 	config, err := json.Marshal(map[string]any{"Dhcp4": map[string]any{
-		"interfaces-config": map[string]any{"interfaces": []string{dhcpPort}, "dhcp-socket-type": "raw"},
+		"interfaces-config": map[string]any{"interfaces": []string{s.iface}, "dhcp-socket-type": "raw"},
 		"lease-database":    map[string]any{"type": "memfile", "persist": false},
 		"multi-threading":   map[string]any{"enable-multi-threading": true, "thread-pool-size": 4},
 		"valid-lifetime":    3600,
 		"hooks-libraries":   libraries,
 		"subnet4": []any{map[string]any{
-			"subnet": "10.77.0.0/24", "id": 1, "next-server": "10.77.0.9", "boot-file-name": "site-default",
+			"subnet": "10.77.0.0/24", "id": 1, "next-server": s.nextServer, "boot-file-name": s.bootFile,
 			"pools": []any{
 				map[string]any{"pool": "10.77.0.100-10.77.0.199"},
 				map[string]any{"pool": "10.77.0.50-10.77.0.59", "client-class": "EXTERNAL_PROVISIONER_RESERVED"},
@@ -154,7 +166,7 @@ func (k *knownMachines) leased(mac, address string) bool {
 }
 
 func TestKeaSendsMachinesWhereTheHookSays(t *testing.T) {
-	require(t, "ip", "kea-dhcp4", "make", "g++", "/usr/include/kea/hooks/hooks.h", "/usr/include/boost/version.hpp")
+	require(t, append([]string{"ip"}, keaNeeds...)...)
 	newCable(t)
 	machines := &knownMachines{}
 	guard := boot.DHCPGuard{Secret: hookSecret}
@@ -270,7 +282,7 @@ func sayAnswer(body string) func(net.Conn, <-chan struct{}) {
 }
 
 func TestKeaGoesOnWithoutTheHook(t *testing.T) {
-	require(t, "ip", "kea-dhcp4", "make", "g++", "/usr/include/kea/hooks/hooks.h", "/usr/include/boost/version.hpp")
+	require(t, append([]string{"ip"}, keaNeeds...)...)
 	newCable(t)
 	for name, behave := range failingEndpoints {
 		t.Run(name, func(t *testing.T) {
@@ -319,7 +331,7 @@ func TestKeaGoesOnWithoutTheHook(t *testing.T) {
 // What it costs Kea to ask: the same load without our library and with it. perfdhcp needs a network of its own, since no
 // host takes packets from its own addresses off a cable.
 func TestKeaUnderLoad(t *testing.T) {
-	require(t, "ip", "unshare", "kea-dhcp4", "perfdhcp", "make", "g++", "/usr/include/kea/hooks/hooks.h", "/usr/include/boost/version.hpp")
+	require(t, append([]string{"ip", "unshare", "perfdhcp"}, keaNeeds...)...)
 	guard := boot.DHCPGuard{Secret: hookSecret}
 	handler := guard.Guard(boot.DHCPHandler(&knownMachines{}, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
 	endpoint := httptest.NewServer(http.StripPrefix("/dhcp", handler))

@@ -10,7 +10,8 @@ const serverIP = "10.77.0.1"
 
 const bridge = "lab0"
 
-// newNetwork makes a bridge with the server's address, which machines are plugged into.
+// newNetwork makes a bridge with the server's address, which machines are plugged into. It is up before they are: Kea
+// listens on no other interface.
 func newNetwork(t *testing.T) {
 	t.Helper()
 	run(t, "ip", "link", "set", "lo", "up")
@@ -18,6 +19,10 @@ func newNetwork(t *testing.T) {
 	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", bridge).Run() })
 	run(t, "ip", "addr", "add", serverIP+"/24", "dev", bridge)
 	run(t, "ip", "link", "set", bridge, "up")
+	run(t, "ip", "link", "add", "port", "type", "veth", "peer", "name", "elsewhere")
+	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", "port").Run() })
+	run(t, "ip", "link", "set", "port", "master", bridge, "up")
+	run(t, "ip", "link", "set", "elsewhere", "up")
 }
 
 // plug adds a port to the network, a tap device of that name.

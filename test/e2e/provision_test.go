@@ -34,15 +34,13 @@ func TestProvision(t *testing.T) {
 		bootloader, uefiCode, uefiVars, kernelDir())
 	const mac = "52:54:00:00:00:01"
 	newNetwork(t)
-	bare := newMachine(t, uefi, mac)
+	bare := newMachine(t, uefi, plainCard, mac)
 	bmc := newBMC(t, bare, 9001)
 	server := startProduct(t)
 	key := sshKey(t)
 	server.command(t, "user", "add", "ada", "--admin", "--key", key+".pub")
 	server.command(t, "image", "add", "grub", "--type", "bootloader", "--arch", "amd64", bootloader)
-	server.command(t, "image", "add", "debian-kernel", "--type", "kernel", "--arch", "amd64", kernelImage(t))
-	server.command(t, "image", "add", "debian-initrd", "--type", "initrd", "--arch", "amd64", newInitrd(t))
-	server.command(t, "preseed", "add", "installer", "--type", "preseed", "testdata/preseed")
+	busyboxInstaller(t).add(t, server, "amd64")
 	server.command(t, "machine", "add", "attic-1", "--arch", "arm64")
 	server.command(t, "machine", "add", "bare-1", "--arch", "amd64", "--mac", mac,
 		"--bmc", bmc.addr, "--bmc-user", bmc.user, "--bmc-password-file", bmc.passwordFile(t))
@@ -51,7 +49,7 @@ func TestProvision(t *testing.T) {
 	ada.sees(soon, "attic-1", "bare-1", "off")
 	ada.press(keyDown, keyTake)
 	ada.sees(soon, "Held by   you", mac)
-	ada.provision()
+	ada.provision("console=ttyS0")
 	startDHCP(t, server.awaitNetboot(t, mac))
 
 	ada.sees(booting, "initrd: phoned home", "initrd#")
@@ -85,13 +83,13 @@ func TestProvision(t *testing.T) {
 }
 
 // provision fills in the form of a machine's page, bare-1's.
-func (p *person) provision() {
+func (p *person) provision(options string) {
 	p.t.Helper()
 	p.press(keyProvision)
 	for _, field := range []struct{ label, answer, shown string }{
 		{"› Kernel", "debian-kernel", "› debian-kernel"},
 		{"› Initrd", "debian-initrd", "› debian-initrd"},
-		{"› Options", "console=ttyS0", "console=ttyS0"},
+		{"› Options", options, options},
 		{"› Preseed", "installer", "› installer"},
 	} {
 		p.sees(soon, field.label)

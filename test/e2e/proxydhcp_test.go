@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,21 +17,6 @@ import (
 
 	"provisioner/boot"
 )
-
-// plainDHCP is a DHCP server that hands out addresses on an interface, and says nothing of a boot.
-func plainDHCP(iface string) []string {
-	return []string{"dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--port=0", "--interface=" + iface,
-		"--bind-interfaces", "--dhcp-leasefile=leases", "--no-ping", "--dhcp-range=10.77.0.100,10.77.0.150,1h"}
-}
-
-// startPlainDHCP runs it on this host: it shares UDP port 67 with us.
-func startPlainDHCP(t *testing.T, iface string) (log string) {
-	t.Helper()
-	dir := t.TempDir()
-	command := plainDHCP(iface)
-	start(t, dir, "dnsmasq.log", command[0], command[1:]...)
-	return filepath.Join(dir, "dnsmasq.log")
-}
 
 // TestProxyDHCPBesideDnsmasq has both listen on one interface, and a machine ask.
 func TestProxyDHCPBesideDnsmasq(t *testing.T) {
@@ -52,7 +36,8 @@ func TestProxyDHCPBesideDnsmasq(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	startPlainDHCP(t, dhcpPort)
+	command := dnsmasqOn(dhcpPort)
+	start(t, t.TempDir(), "dnsmasq.log", command[0], command[1:]...)
 	uefi := []dhcpv4.Modifier{
 		dhcpv4.WithOption(dhcpv4.OptClientArch(iana.EFI_X86_64)),
 		dhcpv4.WithOption(dhcpv4.OptClassIdentifier("PXEClient:Arch:00007:UNDI:003016")),
@@ -113,88 +98,50 @@ func (c *dhcpClient) offers(t *testing.T, told bool) (address, file *dhcpv4.DHCP
 	return address, file
 }
 
-// A proxyCase is a machine whose site has a DHCP server that knows of no boot.
-type proxyCase struct {
-	firmware firmware
-	card     string   // QEMU's name of the network card
-	needs    []string // files, besides those of every case
-	network  func(t *testing.T) (log string)
-	loaded   []string // what the server's log says of the way to the kernel
-}
-
-var proxyCases = map[string]proxyCase{
+var proxyCases = map[string]netbootCase{
 	// The network card's own, with the DHCP server on the same host.
 	"iPXE": {
-		firmware: bios, card: "virtio-net-pci", needs: []string{"/usr/lib/ipxe/qemu/pxe-virtio.rom"},
-		network: func(t *testing.T) string { return startPlainDHCP(t, bridge) },
-		loaded:  []string{"method=GET file=/ipxe/", "method=GET file=/boot/.../kernel/"},
+		firmware: bios, mac: "52:54:00:00:00:40", card: cardWithIPXE, needs: romNeeds,
+		disk:   mbrDisk,
+		site:   func(t *testing.T, _ *product) { startDnsmasq(t) },
+		logged: [][]string{{"method=GET", "file=/ipxe/"}, {"method=GET", "file=/boot/.../kernel/"}},
 	},
 	// UEFI by way of the bootloader, with the DHCP server on another host.
 	"UEFI": {
-		firmware: uefi, card: "virtio-net-pci,romfile=", needs: []string{uefiCode, uefiVars},
-		network: startDHCPElsewhere,
-		loaded: []string{
-			`"TFTP transfer" file=bootloaders/amd64/uefi/snponly.efi`, "method=GET file=/ipxe/", "method=GET file=/boot/.../kernel/",
+		firmware: uefi, mac: "52:54:00:00:00:41", card: plainCard, needs: append([]string{"unshare"}, uefiNeeds...),
+		disk: firmwareDisk,
+		site: func(t *testing.T, _ *product) { startDHCPElsewhere(t) },
+		logged: [][]string{
+			{"TFTP transfer", "file=bootloaders/amd64/uefi/snponly.efi"}, {"method=GET", "file=/ipxe/"}, {"method=GET", "file=/boot/.../kernel/"},
 		},
 	},
 }
 
 // TestProxyDHCP boots machines that get their addresses from a DHCP server that says nothing else, until they phone
-// home; then they are no longer told what to boot.
+// home; then they are no longer told what to boot, and have only their disks.
 func TestProxyDHCP(t *testing.T) {
 	for name, c := range proxyCases {
-		t.Run(name, func(t *testing.T) { c.run(t) })
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("PROVISIONER_PROXY_DHCP", bridge)
+			c.needs = append(c.needs, "/usr/lib/ipxe/snponly.efi")
+			c.bootloader = []string{"ipxe"}
+			n := c.start(t)
+			n.phonesHome(t)
+			told := count(t, n.server.log, "ProxyDHCP answers")
+			if told == 0 {
+				t.Error("nobody told the machine what to boot")
+			}
+			n.bootsFromDisk(t)
+			if again := count(t, n.server.log, "ProxyDHCP answers"); again != told {
+				t.Errorf("a machine that has phoned home was told what to boot, %d times", again-told)
+			}
+			n.server.stop(t)
+		})
 	}
-}
-
-func (c proxyCase) run(t *testing.T) {
-	require(t, append(slices.Clone(c.needs), "busybox", "cpio", "dnsmasq", "ip", "ipmi_sim", "qemu-system-x86_64", "ssh", "ssh-keygen",
-		"tmux", "unshare", "/usr/lib/ipxe/snponly.efi", kernelDir())...)
-	const mac = "52:54:00:00:00:01"
-	newNetwork(t)
-	bare := newMachineWith(t, c.firmware, c.card, mac)
-	bmc := newBMC(t, bare, 9001)
-	t.Setenv("PROVISIONER_PROXY_DHCP", bridge)
-	t.Setenv("PROVISIONER_LOG_LEVEL", "debug")
-	server := startProduct(t)
-	leases := c.network(t)
-	key := sshKey(t)
-	server.command(t, "user", "add", "ada", "--admin", "--key", key+".pub")
-	server.command(t, "bootloader", "import", "ipxe")
-	server.command(t, "image", "add", "debian-kernel", "--type", "kernel", "--arch", "amd64", kernelImage(t))
-	server.command(t, "image", "add", "debian-initrd", "--type", "initrd", "--arch", "amd64", newInitrd(t))
-	server.command(t, "preseed", "add", "installer", "--type", "preseed", "testdata/preseed")
-	server.command(t, "machine", "add", "bare-1", "--arch", "amd64", "--mac", mac,
-		"--bmc", bmc.addr, "--bmc-user", bmc.user, "--bmc-password-file", bmc.passwordFile(t))
-
-	ada := newPerson(t, sshCommand(key, "ada")...)
-	ada.sees(soon, "bare-1", "off")
-	ada.press(keyTake)
-	ada.sees(soon, "Held by   you", mac)
-	ada.provision()
-	ada.sees(booting, "initrd: phoned home", "initrd#")
-	for _, line := range c.loaded {
-		if count(t, server.log, line) == 0 {
-			t.Errorf("the log does not say %s", line)
-		}
-	}
-
-	told, lent := count(t, server.log, "ProxyDHCP answers"), count(t, leases, "DHCPOFFER", "DHCPACK")
-	if told == 0 {
-		t.Error("nobody told the machine what to boot")
-	}
-	ada.press(keyReset)
-	ada.sees(soon, "Reset bare-1")
-	ada.press(keyYes)
-	eventually(t, booting, "the DHCP server is asked again", func() bool { return count(t, leases, "DHCPOFFER", "DHCPACK") >= lent+2 })
-	if again := count(t, server.log, "ProxyDHCP answers"); again != told {
-		t.Errorf("a machine that has phoned home was told what to boot, %d times", again-told)
-	}
-	server.stop(t)
 }
 
 // startDHCPElsewhere runs it in a network namespace with an address and a cable of its own.
-func startDHCPElsewhere(t *testing.T) (log string) {
+func startDHCPElsewhere(t *testing.T) {
 	t.Helper()
 	const cable = "uplink"
 	dir := t.TempDir()
@@ -204,25 +151,21 @@ ip link set lo up
 ip addr add 10.77.0.2/24 dev ` + cable + `
 ip link set ` + cable + ` up
 exec "$@"`
-	host, _ := start(t, dir, "dnsmasq.log", "unshare", append([]string{"--net", "sh", "-ec", script, "sh"}, plainDHCP(cable)...)...)
+	host, _ := start(t, dir, "dnsmasq.log", "unshare", append([]string{"--net", "sh", "-ec", script, "sh"}, dnsmasqOn(cable)...)...)
 	eventually(t, soon, "the other host is there", func() bool {
 		_, err := os.Stat(filepath.Join(dir, "ready"))
 		return err == nil
 	})
 	run(t, "ip", "link", "add", "host2", "type", "veth", "peer", "name", cable, "netns", strconv.Itoa(host.Process.Pid))
 	run(t, "ip", "link", "set", "host2", "master", bridge, "up")
-	return filepath.Join(dir, "dnsmasq.log")
 }
 
-// count tells how often the texts stand in a log.
-func count(t *testing.T, path string, texts ...string) (n int) {
+// count tells how often a text stands in a log.
+func count(t *testing.T, path, text string) int {
 	t.Helper()
 	log, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range texts {
-		n += strings.Count(string(log), text)
-	}
-	return n
+	return strings.Count(string(log), text)
 }
