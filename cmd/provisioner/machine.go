@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,8 +14,12 @@ import (
 )
 
 type machineCommand struct {
+	List       machineListCommand       `cmd:"" default:"withargs" help:"All machines, and who holds them."`
 	Add        machineAddCommand        `cmd:"" help:"Add a machine, or change the BMC of one."`
-	Set        machineSetCommand        `cmd:"" help:"Say when a machine's console is connected."`
+	Set        machineSetCommand        `cmd:"" help:"Change what a machine is called and made of, how it is reached, and when its console is connected."`
+	Rm         machineRmCommand         `cmd:"" help:"Forget a machine that nobody holds."`
+	Import     machineImportCommand     `cmd:"" help:"Add and change machines as a file says: all of it, or nothing."`
+	Export     machineExportCommand     `cmd:"" help:"Write all machines as a file that import takes. Without secrets."`
 	Interface  machineInterfaceCommand  `cmd:"" help:"Say which address an interface of a machine has. Without flags: show what there is."`
 	Disks      machineDisksCommand      `cmd:"" help:"Say which disks a machine has, for preseeds to name. Without any: show what there is."`
 	Discovered machineDiscoveredCommand `cmd:"" help:"Addresses that asked for a boot, and belong to no machine."`
@@ -24,58 +27,93 @@ type machineCommand struct {
 
 type machineAddCommand struct {
 	data
-	Name            string   `arg:""`
-	Arch            string   `default:"amd64" help:"amd64, arm64, armhf or riscv64."`
-	Firmware        string   `default:"uefi" help:"uefi or bios."`
-	MAC             []string `name:"mac" help:"Address of a network interface; may be given several times."`
-	BMC             string   `name:"bmc" help:"Address of the BMC, host or host:port."`
-	BMCType         string   `name:"bmc-type" default:"plain" enum:"plain,moonshot" help:"plain, or moonshot: the machine is a cartridge of an HPE Moonshot, and the address its chassis manager's."`
-	BMCSlot         int      `name:"bmc-slot" help:"Which cartridge, 1 to 45."`
-	BMCUser         string   `name:"bmc-user" help:"Its user."`
-	BMCPasswordFile string   `name:"bmc-password-file" help:"File that holds its password. A dash: standard input." type:"path"`
-	BMCCipherSuites string   `name:"bmc-cipher-suites" placeholder:"N,..." help:"Cipher suites that it may be asked for, the preferred first. Left out: 17,3. Some others protect nothing."`
-	BMCPrivilege    string   `name:"bmc-privilege" default:"" enum:",user,operator,administrator" help:"The level to log in with: user, operator or administrator. Left out: administrator, or operator where that is refused."`
-	BMCKGFile       string   `name:"bmc-kg-file" help:"File that holds the BMC's own key K_g, as text or as 0x and hexadecimal digits." type:"path"`
+	Name     string   `arg:""`
+	Arch     string   `default:"amd64" help:"amd64, arm64, armhf or riscv64."`
+	Firmware string   `default:"uefi" help:"uefi or bios."`
+	MAC      []string `name:"mac" help:"Address of a network interface; may be given several times."`
+	bmcFlags
 }
 
 func (c *machineAddCommand) Run(ctx context.Context) error {
 	m := lab.NewMachine{Name: c.Name, Arch: c.Arch, Subarch: c.Firmware, MACs: c.MAC}
-	if c.BMC != "" {
-		if c.BMCPasswordFile == "" {
-			return errors.New("a BMC needs --bmc-password-file: a password in an argument could be read by anybody on this host")
-		}
-		password, err := readFile(c.BMCPasswordFile, 1<<10)
-		if err != nil {
-			return fmt.Errorf("read the BMC's password: %w", err)
-		}
-		m.BMC = &store.BMC{
-			Type: store.BMCType(c.BMCType), Address: c.BMC, Slot: c.BMCSlot,
-			Username: c.BMCUser, Password: strings.TrimRight(string(password), "\r\n"),
-			CipherSuites: c.BMCCipherSuites, Privilege: c.BMCPrivilege,
-		}
-		if c.BMCKGFile != "" {
-			kg, err := readFile(c.BMCKGFile, 1<<10)
-			if err != nil {
-				return fmt.Errorf("read the BMC's key: %w", err)
-			}
-			m.BMC.KG = strings.TrimRight(string(kg), "\r\n")
-		}
+	var err error
+	if m.BMC, err = c.bmc(); err != nil {
+		return err
 	}
 	return c.local(ctx, func(l *lab.Lab) error { return l.AddMachine(ctx, lab.Local, m) })
 }
 
 type machineSetCommand struct {
 	data
-	Name    string `arg:"" help:"Name of the machine."`
-	Console string `required:"" enum:"always,on-demand,default" help:"always: connected and logged all the time. on-demand: while somebody watches, or a run goes on. default: as the site has it."`
+	Name     string   `arg:"" help:"Name of the machine."`
+	Rename   *string  `placeholder:"NAME" help:"What it is called from now on. Its history goes along."`
+	Arch     *string  `help:"Architecture. What it booted is forgotten with the old one."`
+	Firmware *string  `help:"Flavour of the architecture, such as uefi or bios."`
+	MAC      []string `name:"mac" placeholder:"MAC" help:"All addresses that it has from now on; those that stay keep their networks."`
+	Console  string   `default:"" enum:",always,on-demand,default" help:"always: connected and logged all the time. on-demand: while somebody watches, or a run goes on. default: as the site has it."`
+	BMCID    int64    `name:"bmc-id" xor:"bmc" placeholder:"ID" help:"It is reached by that BMC from now on (bmc list)."`
+	NoBMC    bool     `name:"no-bmc" xor:"bmc" help:"It has no BMC any more."`
+	bmcFlags
 }
 
 func (c *machineSetCommand) Run(ctx context.Context) error {
-	mode := store.ConsoleMode(c.Console)
-	if c.Console == "default" {
-		mode = store.ConsoleDefault
+	change := lab.MachineChange{Name: c.Rename, Arch: c.Arch, Subarch: c.Firmware}
+	if len(c.MAC) > 0 {
+		change.MACs = &c.MAC
 	}
-	return c.local(ctx, func(l *lab.Lab) error { return l.SetConsoleMode(ctx, lab.Local, c.Name, mode) })
+	if c.Console != "" {
+		mode := store.ConsoleMode(c.Console)
+		if c.Console == "default" {
+			mode = store.ConsoleDefault
+		}
+		change.Console = &mode
+	}
+	bmc, err := c.bmc()
+	switch {
+	case err != nil:
+		return err
+	case bmc != nil && (c.NoBMC || c.BMCID != 0):
+		return errors.New("machine set: give --bmc, --bmc-id or --no-bmc")
+	case c.NoBMC:
+		bmc = &store.BMC{}
+	case c.BMCID != 0:
+		bmc = &store.BMC{ID: c.BMCID, Slot: c.BMCSlot}
+	}
+	change.BMC = bmc
+	if change == (lab.MachineChange{}) {
+		return errors.New("machine set: say what; --help lists it")
+	}
+	return c.local(ctx, func(l *lab.Lab) error { return l.ChangeMachine(ctx, lab.Local, c.Name, change) })
+}
+
+type machineRmCommand struct {
+	data
+	Name string `arg:"" help:"Name of the machine."`
+}
+
+func (c *machineRmCommand) Run(ctx context.Context) error {
+	return c.local(ctx, func(l *lab.Lab) error { return l.RemoveMachine(ctx, lab.Local, c.Name) })
+}
+
+type machineListCommand struct{ data }
+
+func (c *machineListCommand) Run(ctx context.Context) error {
+	return c.local(ctx, func(l *lab.Lab) error {
+		machines, err := l.Machines(ctx, lab.Local)
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(table, "NAME\tARCH\tFIRMWARE\tSTATE\tHOLDERS")
+		for _, m := range machines {
+			holders := make([]string, len(m.Holders))
+			for i, h := range m.Holders {
+				holders[i] = h.User
+			}
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", m.Name, m.Arch, m.Subarch, m.State, listed(holders))
+		}
+		return table.Flush()
+	})
 }
 
 type machineInterfaceCommand struct {

@@ -24,8 +24,12 @@ type cli struct {
 	Serve      serveCommand      `cmd:"" help:"Run the server."`
 	Demo       demoCommand       `cmd:"" help:"Run the server with a lab of simulated machines."`
 	User       userCommand       `cmd:"" help:"Accounts."`
+	Key        keyCommand        `cmd:"" help:"The ssh keys of accounts."`
 	Token      tokenCommand      `cmd:"" help:"Tokens for automation."`
 	Machine    machineCommand    `cmd:"" help:"Machines."`
+	BMC        bmcCommand        `cmd:"" name:"bmc" help:"Management controllers of machines and chassis."`
+	Arch       archCommand       `cmd:"" help:"Architectures."`
+	Subarch    subarchCommand    `cmd:"" help:"Flavours of architectures, such as uefi and bios."`
 	Network    networkCommand    `cmd:"" help:"Networks, their pools, and what DHCP tells of them."`
 	Pool       poolCommand       `cmd:"" help:"Machines that groups of users may use."`
 	Group      groupCommand      `cmd:"" help:"Groups of users."`

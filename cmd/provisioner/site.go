@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"provisioner/lab"
@@ -128,13 +127,11 @@ type webhookSetCommand struct {
 }
 
 func (c *webhookSetCommand) Run(ctx context.Context) error {
-	secret, err := readFile(c.SecretFile, 1<<10)
+	secret, err := readSecret(c.SecretFile, "the webhook's secret")
 	if err != nil {
 		return err
 	}
-	return c.local(ctx, func(l *lab.Lab) error {
-		return l.SetWebhook(ctx, lab.Local, c.URL, strings.TrimRight(string(secret), "\r\n"))
-	})
+	return c.local(ctx, func(l *lab.Lab) error { return l.SetWebhook(ctx, lab.Local, c.URL, secret) })
 }
 
 type webhookRmCommand struct {
