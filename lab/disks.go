@@ -16,9 +16,12 @@ var devicePath = regexp.MustCompile(`^/dev/[A-Za-z0-9][A-Za-z0-9._:+@/-]{0,200}$
 
 // Disks returns the disks that people have named for a machine. The first is
 // where its system goes. None: nobody has said, and no BMC tells.
-func (l *Lab) Disks(ctx context.Context, _ Actor, machine string) (devices []string, err error) {
+func (l *Lab) Disks(ctx context.Context, actor Actor, machine string) (devices []string, err error) {
 	err = l.store.Read(ctx, func(tx *store.Tx) error {
 		m, err := tx.Machine(ctx, machine)
+		if err == nil && !actor.sees(m) {
+			err = store.ErrNotFound
+		}
 		if err != nil {
 			return notFound(err, "machine", machine)
 		}

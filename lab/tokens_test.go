@@ -75,6 +75,7 @@ func TestATokenIsForItsMachinesOnly(t *testing.T) {
 		"show":   func() error { _, err := f.Machine(ctx, actor, "web-01"); return err }(),
 		"events": func() error { _, err := f.MachineEvents(ctx, actor, "web-01", 1); return err }(),
 		"guests": func() error { _, err := f.ConsoleGuests(ctx, actor, "web-01"); return err }(),
+		"disks":  func() error { _, err := f.Disks(ctx, actor, "web-01"); return err }(),
 	} {
 		t.Run(what, func(*testing.T) { f.refused(err, lab.NotFound, `no machine "web-01"`) })
 	}
