@@ -114,10 +114,15 @@ func (n *netboot) phonesHome(t *testing.T) {
 // sends it the same way again.
 func (n *netboot) bootsFromDisk(t *testing.T) {
 	t.Helper()
+	n.reset(t)
+	n.prints(t, fromDisk)
+}
+
+func (n *netboot) reset(t *testing.T) {
+	t.Helper()
 	n.ada.press(keyReset)
 	n.ada.sees(soon, "Reset bare-1")
 	n.ada.press(keyYes)
-	n.prints(t, fromDisk)
 }
 
 // prints waits until the text has come out of the serial port.
