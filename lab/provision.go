@@ -39,13 +39,20 @@ type ProvisionRequest struct {
 // Where the BMC fails, the run has failed and the machine does not boot from
 // the network later by surprise.
 func (l *Lab) Provision(ctx context.Context, actor Actor, name string, request ProvisionRequest) error {
+	_, err := l.StartRun(ctx, actor, name, request)
+	return err
+}
+
+// StartRun is Provision, and returns the id of the run: [Lab.AwaitRun] waits
+// for its end. 0: there is none.
+func (l *Lab) StartRun(ctx context.Context, actor Actor, name string, request ProvisionRequest) (id int64, err error) {
 	m, a, err := l.operate(ctx, actor, name, "provision")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	run, err := l.beginRun(ctx, actor, m, request)
 	if err != nil {
-		return wrap(err, "provision %s", name)
+		return 0, wrap(err, "provision %s", name)
 	}
 	// From here on the machine may have begun: a person who leaves changes
 	// nothing about it.
@@ -57,9 +64,9 @@ func (l *Lab) Provision(ctx context.Context, actor Actor, name string, request P
 		endErr := l.write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 			return l.endRun(ctx, tx, actor, m, run, store.RunFailed, err.Error())
 		})
-		return wrap(errors.Join(err, endErr), "provision %s", name)
+		return run.ID, wrap(errors.Join(err, endErr), "provision %s", name)
 	}
-	return nil
+	return run.ID, nil
 }
 
 func (l *Lab) awaitConsole(ctx context.Context, a *attachment) {
