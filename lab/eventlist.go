@@ -44,6 +44,14 @@ type EventFilter struct {
 	Limit  int   // how many at most, 1 to 1000; 0: 100
 }
 
+// Wants reports whether an event is one of those that are wanted, wherever it
+// is in a list. A machine is meant by the name that it had then.
+func (f EventFilter) Wants(e store.Event) bool {
+	return (f.Machine == "" || e.Machine == f.Machine) && (f.User == "" || e.User == f.User) &&
+		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind)) &&
+		!e.At.Before(f.Since) && (f.Until.IsZero() || e.At.Before(f.Until))
+}
+
 // Events returns what has happened, the newest first, as far as the actor may
 // know: what is about accounts and BMCs only admins do, and what was found in
 // the output of a console has its line only for those who may read that.

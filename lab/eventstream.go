@@ -82,6 +82,10 @@ func (s *EventStream) skip(newest int64) {
 	}
 }
 
+// Last is the id to resume from, as [EventBatch.Last] of the last batch, or
+// further where the actor was to see nothing of what came since.
+func (s *EventStream) Last() int64 { return s.last }
+
 // Close ends the stream.
 func (s *EventStream) Close() {
 	s.changes.Close()

@@ -32,7 +32,7 @@ func (s *Server) newHTTP() (*http.Server, error) {
 	s.imageRoutes(r)
 	s.preseedRoutes(r)
 	s.bootFileRoutes(r)
-	programs, err := api.New(s.lab, s.log)
+	programs, err := api.New(s.stopping, s.lab, s.log)
 	if err != nil {
 		return nil, err
 	}

@@ -32,21 +32,32 @@ type api struct {
 	log    *slog.Logger
 	router chi.Router
 	huma   huma.API
+	live   live
 }
 
-// New returns the API of a lab, for paths without [Prefix]. It fails where its
-// own examples do not fit its operations.
-func New(l *lab.Lab, log *slog.Logger) (http.Handler, error) {
-	a, err := newAPI(l, log)
+// Handler answers requests for paths without [Prefix].
+type Handler struct {
+	http.Handler
+	api *api
+}
+
+// Stats counts what the handler does for those who stay.
+func (h Handler) Stats() Stats { return h.api.live.stats() }
+
+// New returns the API of a lab. Who follows events or watches a console is told
+// when ctx ends, and sent away. It fails where its own examples do not fit its
+// operations.
+func New(ctx context.Context, l *lab.Lab, log *slog.Logger) (Handler, error) {
+	a, err := newAPI(ctx, l, log)
 	if err != nil {
-		return nil, err
+		return Handler{}, err
 	}
-	return a.router, nil
+	return Handler{a.router, a}, nil
 }
 
-func newAPI(l *lab.Lab, log *slog.Logger) (*api, error) {
+func newAPI(ctx context.Context, l *lab.Lab, log *slog.Logger) (*api, error) {
 	router := chi.NewRouter()
-	a := &api{lab: l, log: log, router: router}
+	a := &api{lab: l, log: log, router: router, live: live{stopping: ctx, heartbeat: heartbeatEvery}}
 	router.Use(allowOrigins)
 	router.NotFound(notFound)
 	router.MethodNotAllowed(methodNotAllowed)
@@ -59,6 +70,7 @@ func newAPI(l *lab.Lab, log *slog.Logger) (*api, error) {
 	a.interfaceOperations()
 	a.preseedOperations()
 	a.imageOperations(router)
+	a.eventOperations()
 
 	if err := a.documentation(router); err != nil {
 		return nil, fmt.Errorf("API: %w", err)

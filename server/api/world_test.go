@@ -32,9 +32,12 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 type world struct {
 	t   *testing.T
 	lab *lab.Lab
+	db  *store.DB
 	bmc *fakeBMC // of web-01
 	api *api
 	url string
+
+	stop context.CancelFunc // tells those who stay that the server ends
 }
 
 func newWorld(t *testing.T) *world {
@@ -73,11 +76,13 @@ func openWorld(t *testing.T, dir string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, bmc: &fakeBMC{}}
+	w := &world{t: t, db: db, bmc: &fakeBMC{}}
+	stopping, stop := context.WithCancel(t.Context())
+	w.stop = stop
 	if w.lab, err = newLab(db, dir, w.bmc); err != nil {
 		t.Fatal(err)
 	}
-	w.api, err = newAPI(w.lab, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
+	w.api, err = newAPI(stopping, w.lab, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +94,7 @@ func openWorld(t *testing.T, dir string) *world {
 	ended := make(chan error, 1)
 	go func() { ended <- w.lab.Run(ctx) }() // ends with cancel, below
 	t.Cleanup(func() {
+		stop()
 		server.Close()
 		cancel()
 		if err := errors.Join(<-ended, w.lab.Close(), db.Close()); err != nil {
