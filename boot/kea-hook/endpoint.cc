@@ -20,15 +20,21 @@ constexpr int kFailuresInARow = 3;
 constexpr auto kLeftAlone = std::chrono::seconds(5);
 
 // Kea's parser calls itself for each bracket: an answer of nothing else would
-// need more stack than a thread has.
+// need more stack than a thread has. Brackets within a text are none.
 bool nested_too_deeply(const std::string& json) {
   int depth = 0;
-  for (const char c : json) {
-    if (c == '[' || c == '{') {
+  bool text = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (text && c == '\\') {
+      ++i;  // what is escaped ends no text
+    } else if (c == '"') {
+      text = !text;
+    } else if (!text && (c == '[' || c == '{')) {
       if (++depth > kMaxNesting) {
         return true;
       }
-    } else if (c == ']' || c == '}') {
+    } else if (!text && (c == ']' || c == '}')) {
       --depth;
     }
   }

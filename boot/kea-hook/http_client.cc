@@ -254,10 +254,11 @@ ResponseHead parse_head(std::string_view received) {
       head.keep_alive = false;
     }
   }
-  if (!length && head.status != 204 && head.status != 304) {
+  const bool bodiless = head.status == 204 || head.status == 304;  // whatever its length says: RFC 9112 §6.3
+  if (!length && !bodiless) {
     throw HttpError("the answer does not say how long it is");
   }
-  head.body_length = length.value_or(0);
+  head.body_length = bodiless ? 0 : *length;
   head.complete = true;
   return head;
 }
