@@ -69,10 +69,10 @@ func readSources(t *testing.T) {
 	}
 }
 
-// command runs one of the product's commands beside the server.
-func (p *product) command(t *testing.T, args ...string) {
+// command runs one of the product's commands beside the server, and returns what it printed.
+func (p *product) command(t *testing.T, args ...string) string {
 	t.Helper()
-	run(t, os.Getenv(binaryEnv), append(args, "--data", p.data)...)
+	return run(t, os.Getenv(binaryEnv), append(args, "--data", p.data)...)
 }
 
 // A dhcpAnswer is where a machine's DHCP server is to send it; empty while it is not to boot from the network.

@@ -26,7 +26,10 @@ func TestPXELINUXBehindKea(t *testing.T) {
 				t.Fatal(err)
 			}
 			run(t, "cp", pxelinux, pxelinuxIn, own)
-			keaSite{iface: bridge, nextServer: serverIP, bootFile: "site/pxelinux.0"}.start(t, "http://"+serverIP+":8080/dhcp")
+			keaSite{
+				iface: bridge, nextServer: serverIP, bootFile: "site/pxelinux.0",
+				libraries: []keaLibrary{keaHook(t, "http://"+serverIP+":8080/dhcp")},
+			}.start(t)
 		},
 		logged: [][]string{
 			{"TFTP transfer", "file=bootloaders/amd64/bios/pxelinux.0"},
