@@ -16,7 +16,7 @@ curl                boot, cmd/provisioner, server
 dnsmasq-base        test/e2e, test/bench
 expect              cmd/provisioner
 freeipmi-tools      test/bench
-g++                 test/e2e, test/bench
+g++                 boot, test/e2e, test/bench
 grub-common         boot, test/e2e
 grub-efi-amd64-bin  test/e2e
 iproute2            test/e2e
@@ -25,9 +25,9 @@ ipxe                test/e2e
 ipxe-qemu           test/e2e
 isc-dhcp-client     test/e2e
 kea-admin           test/e2e, test/bench
-kea-dev             test/e2e, test/bench
+kea-dev             boot, test/e2e, test/bench
 kea-dhcp4-server    test/e2e, test/bench
-libboost-dev        test/e2e, test/bench
+libboost-dev        boot, test/e2e, test/bench
 libpcre2-8-0        test/bench
 libwrap0            test/bench
 openipmi            ipmi, test/e2e, test/bench
@@ -152,12 +152,14 @@ fetch_arm64() {
 # Debian's installer for the network: a kernel and an initrd.
 fetch_debian_installer() {
   [[ ! -d $debian_installer ]] || return 0
-  local name=debian-installer-12-netboot-amd64 work
+  local name release work
+  release=$(sed -n 's/^VERSION_ID="\(.*\)"/\1/p' /etc/os-release)
+  name=debian-installer-$release-netboot-amd64
   echo "fetching $name"
   mkdir -p "$cache"
   work=$(mktemp -d "$debian_installer.XXXXXX")
   (cd "$work" && apt-get -qq download -o APT::Sandbox::User=root "$name") && dpkg -x "$work/$name"_*.deb "$work/tree" &&
-    mkdir "$work/files" && mv "$work"/tree/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/{linux,initrd.gz} "$work/files" &&
+    mkdir "$work/files" && mv "$work"/tree/usr/lib/debian-installer/images/$release/amd64/text/debian-installer/amd64/{linux,initrd.gz} "$work/files" &&
     mv -T "$work/files" "$debian_installer"
   rm -rf "$work"
   [[ -d $debian_installer ]]
@@ -188,7 +190,7 @@ left_out=$(
   [[ -d $tftpd ]] || echo "tftpd-hpa and atftpd, unpacked in $tftpd  test/bench"
   [[ -d $installers ]] || echo "cloud-init and ignition, unpacked in $installers  server"
   [[ $matrix != matrix || -d $arm64 ]] || echo "a kernel, busybox and GRUB of arm64, unpacked in $arm64  test/e2e"
-  [[ $matrix != matrix || -d $debian_installer ]] || echo "debian-installer-12-netboot-amd64, unpacked in $debian_installer  test/e2e"
+  [[ $matrix != matrix || -d $debian_installer ]] || echo "Debian's installer for the network, unpacked in $debian_installer  test/e2e"
   namespace || echo "network namespaces with /dev/net/tun (root, or user namespaces)  test/e2e"
 )
 if [[ -n $left_out ]]; then
