@@ -36,25 +36,25 @@ type sftpSession struct {
 
 // sftp serves scp and sftp (OpenSSH 9's scp speaks sftp, too).
 func (s *Server) sftp(sess ssh.Session) {
-	ctx, cancel := context.WithCancelCause(sess.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(s.stopping, func() { cancel(context.Cause(s.stopping)) })()
-	defer context.AfterFunc(ctx, func() { _ = sess.Close() })() // which ends Serve
-
 	var actor lab.Actor
 	err := error(&lab.Error{Code: lab.Denied, Message: "log in with an ssh key"})
 	if key := sess.PublicKey(); key != nil {
 		// Who has not claimed the server yet has no account, and is refused.
-		actor, err = s.lab.Login(ctx, sess.User(), gossh.FingerprintSHA256(key), sess.RemoteAddr().String())
+		actor, err = s.lab.Login(sess.Context(), sess.User(), gossh.FingerprintSHA256(key), sess.RemoteAddr().String())
 	}
-	if err == nil {
-		files := &sftpSession{ctx: ctx, lab: s.lab, actor: actor, notes: sess.Stderr(), uploads: make(map[imagePath]*sftpUpload)}
-		if err = files.serve(sess); err != nil { // the client has gone, or sent what is no sftp: there is nobody to tell
-			s.log.Debug("sftp session ended", "user", sess.User(), "error", err)
-			err = nil
-		}
+	if err != nil {
+		_ = sess.Exit(s.tell(sess.Stderr(), nil, sess.User(), err)) // the client may have gone
+		return
 	}
-	_ = sess.Exit(s.tell(sess.Stderr(), nil, sess.User(), err)) // the client may have gone
+	ctx, leave := s.stay(sess.Context(), actor)
+	defer leave()
+	// Serve ends with the session only, which is ended with what a person must know.
+	defer context.AfterFunc(ctx, func() { _ = sess.Exit(s.tell(sess.Stderr(), nil, sess.User(), ended(ctx, nil))) })()
+	files := &sftpSession{ctx: ctx, lab: s.lab, actor: actor, notes: sess.Stderr(), uploads: make(map[imagePath]*sftpUpload)}
+	if err := files.serve(sess); err != nil { // the client has gone, or sent what is no sftp: there is nobody to tell
+		s.log.Debug("sftp session ended", "user", sess.User(), "error", err)
+	}
+	_ = sess.Exit(0)
 }
 
 // serve answers a client until it ends, with an error that says how.

@@ -242,3 +242,31 @@ func TestPiecesMayComeInAnotherOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestSFTPSessionEndsWithTheKey(t *testing.T) {
+	p := start(t)
+	ada := p.person("ada", false)
+	client, files := ada.sftp()
+	file, err := files.Create("images/kernel/amd64/late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write([]byte("a kernel of somebody who was locked out")); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.lab.RemoveKey(t.Context(), lab.Local, "ada", gossh.FingerprintSHA256(ada.signer.PublicKey())); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Wait(); err == nil {
+		t.Error("the session goes on without the key")
+	}
+	if err := file.Close(); err == nil {
+		t.Error("the file is taken")
+	}
+	_ = client.Close()
+	p.stop()
+	p.nothingLeft()
+	if image, err := ada.image("late"); lab.CodeOf(err) != lab.NotFound {
+		t.Errorf("an image of somebody who was locked out: %+v, %v", image, err)
+	}
+}
