@@ -84,6 +84,19 @@ func (a Actor) MayOperate(m store.Machine) error {
 	if err := a.mayTouch(m); err != nil {
 		return err
 	}
+	return a.answersFor(m)
+}
+
+// MayWatch says likewise why the actor cannot watch a machine's console: those
+// can who may operate it, also with a token that is for reading only.
+func (a Actor) MayWatch(m store.Machine) error {
+	if !a.sees(m) {
+		return fail(Denied, "the token is not for this machine, but for those that match %s", a.token.filter)
+	}
+	return a.answersFor(m)
+}
+
+func (a Actor) answersFor(m store.Machine) error {
 	switch {
 	case a.IsAdmin() || m.HeldBy(a.User.ID):
 		return nil

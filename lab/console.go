@@ -19,6 +19,7 @@ type Seat struct {
 	lab     *Lab
 	actor   Actor
 	machine string
+	watches bool // and never types
 }
 
 func (l *Lab) newConsole(m store.Machine, bmc BMC) *console.Console {
@@ -85,45 +86,131 @@ func logName(m store.Machine) string { return strconv.FormatInt(m.ID, 10) }
 // first reads what was printed lately, to holders since the machine is theirs.
 // The caller must close it, too.
 func (l *Lab) OpenConsole(ctx context.Context, actor Actor, name string) (*Seat, error) {
-	return l.joinConsole(ctx, actor, name, &transcript.From{Bytes: console.TailSize})
+	return l.joinConsole(ctx, actor, name, Actor.MayOperate, lately())
 }
 
 // ReplayConsole is OpenConsole for somebody who first reads that many of the
 // last lines; 0: none.
 func (l *Lab) ReplayConsole(ctx context.Context, actor Actor, name string, lines int) (*Seat, error) {
+	from, err := lastLines(name, lines)
+	if err != nil {
+		return nil, err
+	}
+	return l.joinConsole(ctx, actor, name, Actor.MayOperate, from)
+}
+
+// WatchConsole is OpenConsole for somebody who never types, so that a token for
+// reading is enough. They first read that many of the last lines; less than 0:
+// what was printed lately.
+func (l *Lab) WatchConsole(ctx context.Context, actor Actor, name string, lines int) (*Seat, error) {
+	from := lately()
+	if lines >= 0 {
+		var err error
+		if from, err = lastLines(name, lines); err != nil {
+			return nil, err
+		}
+	}
+	seat, err := l.joinConsole(ctx, actor, name, Actor.MayWatch, from)
+	if err == nil {
+		seat.watches = true
+	}
+	return seat, err
+}
+
+// lately is where somebody begins to read who does not say.
+func lately() *transcript.From { return &transcript.From{Bytes: console.TailSize} }
+
+func lastLines(name string, lines int) (*transcript.From, error) {
 	switch {
 	case lines < 0:
 		return nil, fail(Invalid, "replay %d lines of %s: a number of lines is 0 or more", lines, name)
 	case lines == 0:
-		return l.joinConsole(ctx, actor, name, nil)
+		return nil, nil
 	}
-	return l.joinConsole(ctx, actor, name, &transcript.From{Lines: lines})
+	return &transcript.From{Lines: lines}, nil
 }
 
-func (l *Lab) joinConsole(ctx context.Context, actor Actor, name string, from *transcript.From) (*Seat, error) {
-	m, a, err := l.operate(ctx, actor, name, "open the console of")
+// joinConsole takes a seat for an actor who may do what it is for, and reads
+// from there; nil: only what comes.
+func (l *Lab) joinConsole(ctx context.Context, actor Actor, name string, may func(Actor, store.Machine) error, from *transcript.From) (*Seat, error) {
+	m, err := l.machine(ctx, actor, name)
 	if err != nil {
 		return nil, err
 	}
+	opened := "open the console of " + m.Name
+	if err := may(actor, m); err != nil {
+		return nil, wrap(err, "%s", opened)
+	}
+	a, err := l.attachmentOf(m)
+	if err != nil {
+		return nil, wrap(err, "%s", opened)
+	}
+	a.insist()
 	err = l.write(ctx, func(tx *store.Tx) error {
 		return l.record(ctx, tx, actor, store.Event{Kind: EventConsole, Machine: m.Name})
 	})
 	if err != nil {
-		return nil, wrap(err, "open the console of %s", name)
+		return nil, wrap(err, "%s", opened)
 	}
 	if from != nil {
 		from.Since = actor.shownSince(m)
 	}
-	seat := &Seat{a.console.View(actor.User.Name, from), l, actor, m.Name}
+	seat := &Seat{Viewer: a.console.View(actor.User.Name, from), lab: l, actor: actor, machine: m.Name}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	a.seats = append(slices.DeleteFunc(a.seats, (*Seat).Ended), seat)
+	l.mu.Unlock()
+	// It may have been released before closeConsoles could see the seat.
+	if m, err = l.machine(ctx, actor, m.Name); err == nil {
+		err = may(actor, m)
+	}
+	if err != nil {
+		seat.Close()
+		return nil, wrap(err, "%s", opened)
+	}
 	return seat, nil
+}
+
+// mayType says why the actor cannot type here, ever.
+func (s *Seat) mayType() error {
+	if !s.watches {
+		return nil
+	}
+	if err := s.actor.mayChange(); err != nil {
+		return wrap(err, "type on the console of %s", s.machine)
+	}
+	return fail(Denied, "type on the console of %s: it was opened to watch only", s.machine)
+}
+
+// Ask is that of [console.Viewer]. Who came to watch only goes on to.
+func (s *Seat) Ask() console.Mode {
+	if s.mayType() != nil {
+		return console.Watching
+	}
+	return s.Viewer.Ask()
+}
+
+// Send is that of [console.Viewer]; [Denied] for who came to watch only.
+func (s *Seat) Send(ctx context.Context, keys []byte) error {
+	if err := s.mayType(); err != nil {
+		return err
+	}
+	return s.Viewer.Send(ctx, keys)
+}
+
+// TakeOver is that of [console.Viewer]. For who came to watch only it does
+// nothing.
+func (s *Seat) TakeOver() {
+	if s.mayType() == nil {
+		s.Viewer.TakeOver()
+	}
 }
 
 // Take gives the actor the keyboard, whoever types, and takes the machine's
 // console from another program that has it. Both are told, and it is kept.
 func (s *Seat) Take(ctx context.Context) error {
+	if err := s.mayType(); err != nil {
+		return err
+	}
 	from := ""
 	for _, g := range s.Guests() {
 		if g.Mode == console.Writing && g.Name != s.actor.User.Name {
@@ -146,6 +233,9 @@ func (s *Seat) Take(ctx context.Context) error {
 // SendBreak sends a BREAK to the machine, which Linux takes for SysRq. It
 // blocks until the BMC has taken it.
 func (s *Seat) SendBreak(ctx context.Context) error {
+	if err := s.mayType(); err != nil {
+		return err
+	}
 	if err := s.Viewer.SendBreak(ctx); err != nil {
 		return wrap(fail(Unavailable, "%w", err), "send BREAK to %s", s.machine)
 	}
@@ -168,7 +258,7 @@ func (l *Lab) closeConsoles(ctx context.Context, machine string) error {
 		return nil
 	}
 	for _, s := range a.seats {
-		if s.actor.MayOperate(m) != nil {
+		if s.actor.MayWatch(m) != nil {
 			s.Close()
 		}
 	}
