@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"testing"
-	"time"
 )
 
 func requestOf(port uint16, name string) (origin, []byte) {
@@ -168,51 +165,5 @@ func TestTFTPStrangersAreNotHeard(t *testing.T) {
 		send(t, stranger, "\x00\x05\x00\x00die\x00")
 		send(t, stranger, "\x00\x04\x00"+string(block))
 		send(t, p, "\x00\x04\x00"+string(block))
-	}
-}
-
-// While one address floods the server, others are served.
-func TestTFTPServesOthersDuringAFlood(t *testing.T) {
-	root, content := makeBig(t)
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := NewTFTPServer(openIn(root), func(Transfer) {})
-	serveUntilEnd(t, server, conn)
-	address := conn.LocalAddr().(*net.UDPAddr)
-
-	ctx, cancel := context.WithCancel(t.Context())
-	var flood sync.WaitGroup
-	defer flood.Wait()
-	defer cancel()
-	flood.Go(func() { // until cancel
-		var sockets []*net.UDPConn
-		for range 64 {
-			s, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 66)}, address)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer s.Close()
-			sockets = append(sockets, s)
-		}
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for i := 0; ctx.Err() == nil; i++ {
-			for k := range 10 {
-				_, _ = fmt.Fprintf(sockets[(i*10+k)%64], "\x00\x01big\x00octet\x00x\x00%d\x00", i)
-			}
-			<-tick.C
-		}
-	})
-	// On a busy machine the flood takes a while to fill its share.
-	for i := 0; i < 3 || server.Stats().Busy == 0 && i < 10_000; i++ {
-		if got, _, err := get(address, "big", 8192); err != nil || !bytes.Equal(got, content) {
-			t.Fatalf("%d bytes, %v", len(got), err)
-		}
-	}
-	if stats := server.Stats(); stats.Active > maxTransfersPerClient || stats.Busy == 0 {
-		t.Errorf("counted %+v", stats)
 	}
 }
