@@ -65,6 +65,7 @@ const (
 	EventConsoleTaken     = "console taken"   // from another person, or another program
 	EventBreak            = "break"           // sent to a machine
 	EventConsolePattern   = "console pattern" // the detail names it, and the line; at a position in the log
+	EventTunnel           = "connection"      // to a machine, through this server; to the address in the detail
 	EventPatternAdded     = "pattern added"
 	EventPatternRemoved   = "pattern removed"
 	EventSiteChanged      = "site changed"

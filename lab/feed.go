@@ -92,6 +92,7 @@ func (l *Lab) react(ctx context.Context, events []store.Event) {
 			err = errors.Join(err, l.endHold(ctx, e.Machine))
 		}
 	}
+	err = errors.Join(err, l.endTunnels(ctx, events))
 	if tend {
 		l.tend()
 	}

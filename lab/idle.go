@@ -11,7 +11,7 @@ import (
 // usage is the events that show that somebody uses a machine.
 var usage = []string{
 	EventReserved, EventLent, EventReturned, EventExtended, EventPower, EventPowerSeen, EventBootDevice, EventConsole,
-	EventConsoleTaken, EventBreak, EventProvision, EventStage, EventProvisionEnded,
+	EventConsoleTaken, EventBreak, EventProvision, EventStage, EventProvisionEnded, EventTunnel,
 }
 
 // tendIdle releases machines that nobody uses, where the site wants that:

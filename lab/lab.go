@@ -95,6 +95,7 @@ type Lab struct {
 	mu       sync.Mutex
 	machines map[int64]*attachment // by machine id
 	sessions map[*session]struct{}
+	tunnels  map[*Tunnel]struct{}
 }
 
 // New prepares a lab; nothing runs until [Lab.Run]. It fails where the data
@@ -127,6 +128,7 @@ func New(cfg Config) (*Lab, error) {
 		polls:     make(chan struct{}, maxPolls),
 		machines:  make(map[int64]*attachment),
 		sessions:  make(map[*session]struct{}),
+		tunnels:   make(map[*Tunnel]struct{}),
 		claim:     claim{limit: rate.NewLimiter(rate.Every(claimEvery), claimBurst)},
 
 		waiters:          waiters{byID: make(map[int64]*waiter)},

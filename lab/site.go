@@ -38,6 +38,10 @@ type Site struct {
 	// Release is what becomes of a machine that nobody holds any more, and
 	// nobody waits for.
 	Release ReleasePolicy
+
+	// ProxyJump lets people reach the machines that they hold through this
+	// server (ssh -J); see [Lab.OpenTunnel].
+	ProxyJump bool
 }
 
 // ReleasePolicy is what is done to a machine that was given back.
@@ -64,6 +68,7 @@ const (
 	settingGrace          = "grace"
 	settingIdleAfter      = "idle-after"
 	settingRelease        = "release"
+	settingProxyJump      = "proxy-jump"
 
 	valueYes = "yes"
 )
@@ -75,6 +80,7 @@ func readSite(ctx context.Context, tx *store.Tx) (s Site, err error) {
 	}
 	s.ConsolesOnDemand = settings[settingConsoles] == string(store.ConsoleOnDemand)
 	s.ConsolesInsist = settings[settingConsolesInsist] == valueYes
+	s.ProxyJump = settings[settingProxyJump] == valueYes
 	s.Term, s.MaxTerm, s.Grace, s.Release = defaultTerm, defaultMaxTerm, defaultGrace, ReleaseLeave
 	for name, value := range s.durations() {
 		if settings[name] == "" {
@@ -122,14 +128,16 @@ const minIdle = 30 * time.Minute
 
 // keep keeps the settings.
 func (s *Site) keep(ctx context.Context, tx *store.Tx) error {
-	mode, insist := store.ConsoleAlways, ""
+	mode := store.ConsoleAlways
 	if s.ConsolesOnDemand {
 		mode = store.ConsoleOnDemand
 	}
-	if s.ConsolesInsist {
-		insist = valueYes
+	values := map[string]string{settingConsoles: string(mode), settingRelease: string(s.Release), settingConsolesInsist: "", settingProxyJump: ""}
+	for name, on := range map[string]bool{settingConsolesInsist: s.ConsolesInsist, settingProxyJump: s.ProxyJump} {
+		if on {
+			values[name] = valueYes
+		}
 	}
-	values := map[string]string{settingConsoles: string(mode), settingConsolesInsist: insist, settingRelease: string(s.Release)}
 	for name, value := range s.durations() {
 		values[name] = value.String()
 	}
@@ -163,6 +171,13 @@ func (s Site) differences(before Site) string {
 	}
 	if s.Release != before.Release {
 		words = append(words, "release "+string(s.Release))
+	}
+	if s.ProxyJump != before.ProxyJump {
+		text := "no connections to machines"
+		if s.ProxyJump {
+			text = "connections to machines by their holders"
+		}
+		words = append(words, text)
 	}
 	return strings.Join(words, ", ")
 }

@@ -43,6 +43,13 @@ func (s *Server) newSSH(hostKey string) (*ssh.Server, error) {
 			server.PtyHandler = s.terminals.allocate
 			server.Handler = s.session
 			server.SubsystemHandlers = map[string]ssh.SubsystemHandler{"sftp": s.sftp}
+			server.ChannelHandlers = map[string]ssh.ChannelHandler{
+				"session": func(server *ssh.Server, conn *gossh.ServerConn, channel gossh.NewChannel, ctx ssh.Context) {
+					ssh.DefaultSessionHandler(server, conn, withoutAgent{channel, ctx}, ctx)
+				},
+				"direct-tcpip": s.jump,
+				"default":      refuseChannel,
+			}
 			server.HandshakeTimeout = handshakeTime
 			server.ServerConfigCallback = func(ssh.Context) *gossh.ServerConfig {
 				return &gossh.ServerConfig{MaxAuthTries: maxKeys}

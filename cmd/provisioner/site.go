@@ -28,8 +28,8 @@ func (c *siteShowCommand) Run(ctx context.Context) error {
 		if site.ConsolesOnDemand {
 			consoles = store.ConsoleOnDemand
 		}
-		_, err = fmt.Printf("consoles         %s\nconsoles-insist  %t\nterm             %s\nmax-term         %s\ngrace            %s\nidle-after       %s\nrelease          %s\n",
-			consoles, site.ConsolesInsist, lasting(site.Term), lasting(site.MaxTerm), lasting(site.Grace), lasting(site.IdleAfter), site.Release)
+		_, err = fmt.Printf("consoles         %s\nconsoles-insist  %t\nterm             %s\nmax-term         %s\ngrace            %s\nidle-after       %s\nrelease          %s\nproxy-jump       %t\n",
+			consoles, site.ConsolesInsist, lasting(site.Term), lasting(site.MaxTerm), lasting(site.Grace), lasting(site.IdleAfter), site.Release, site.ProxyJump)
 		return err
 	})
 }
@@ -66,6 +66,7 @@ type siteSetCommand struct {
 	MaxTerm        *span  `placeholder:"TIME" help:"For how long at most, extensions included. Neither is for admins."`
 	Grace          *span  `placeholder:"TIME" help:"How long after the end of its term a machine is still its holder's."`
 	IdleAfter      *span  `placeholder:"TIME" help:"After how long without power, a run, or anybody at its console a machine is released; none: never."`
+	ProxyJump      *bool  `negatable:"" help:"Let people reach the machines that they hold through this server (ssh -J), by name or address. Keep BMCs in a network of their own."`
 	Release        string `default:"" enum:",leave,power-off" help:"What becomes of a machine that is given back, and that nobody waits for: leave it as it is, or power-off."`
 }
 
@@ -92,6 +93,9 @@ func (c *siteSetCommand) Run(ctx context.Context) error {
 			}
 			if c.IdleAfter != nil {
 				s.IdleAfter = time.Duration(*c.IdleAfter)
+			}
+			if c.ProxyJump != nil {
+				s.ProxyJump = *c.ProxyJump
 			}
 			if c.Release != "" {
 				s.Release = lab.ReleasePolicy(c.Release)
