@@ -10,7 +10,7 @@ import (
 )
 
 type bmcCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	JSON bool   `help:"As JSON."`
 }
 

@@ -3,7 +3,7 @@ package server
 import "fmt"
 
 type bootConfigCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	JSON bool   `help:"As JSON."`
 }
 

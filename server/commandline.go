@@ -32,6 +32,10 @@ type commandLine struct {
 	breaks func(chan<- bool)
 }
 
+// exitRunFailed is the exit code of whoever has waited for an installation that
+// was in vain.
+const exitRunFailed = 7
+
 // runCommandLine runs a command until it is done, ctx has ended, the server
 // stops, or the actor's way in is no more. Its error is on stderr, then; what
 // it returns is the exit code, as docs/commands.md lists them.
@@ -72,13 +76,16 @@ func (s *Server) tell(stderr io.Writer, t *terminal, user string, err error) (co
 	if err == nil {
 		return 0
 	}
-	if lab.CodeOf(err) == lab.Internal {
+	if lab.CodeOf(err) == lab.Internal && !errors.As(err, new(runFailed)) {
 		s.log.Error("command failed", "user", user, "error", err)
 	}
 	if t != nil && context.Cause(s.stopping) != nil {
 		_, _ = io.WriteString(stderr, "\r\n") // it came in the middle of a line
 	}
 	_, _ = fmt.Fprintf(t.text(stderr), "provisioner: %s\n", err)
+	if errors.As(err, new(runFailed)) {
+		return exitRunFailed
+	}
 	return exitCode[lab.CodeOf(err)]
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 type consoleCommand struct {
-	Name   string `arg:"" help:"Name of the machine."`
+	Name   string `arg:"" complete:"machines" help:"Name of the machine."`
 	Replay *int   `placeholder:"N" help:"First the last N lines that it printed. Left out: the last 64 KiB."`
 	Watch  bool   `xor:"take,break" help:"Only watch: what you type does not reach the machine."`
 	Take   bool   `xor:"take" help:"Take the keyboard from who types, and the console from another program that has it."`

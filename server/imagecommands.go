@@ -93,7 +93,7 @@ func orDash(s string) string {
 }
 
 type imageShowCommand struct {
-	Name string `arg:"" help:"Name of the image."`
+	Name string `arg:"" complete:"images" help:"Name of the image."`
 	JSON bool   `help:"As JSON."`
 }
 
@@ -124,7 +124,7 @@ func (c imageShowCommand) Run(in *invocation) error {
 }
 
 type imageSetCommand struct {
-	Name        string  `arg:"" help:"Name of the image."`
+	Name        string  `arg:"" complete:"images" help:"Name of the image."`
 	Rename      *string `help:"Another name."`
 	Filename    *string `help:"The last element of its path, as machines see it."`
 	Description *string `help:"What people should know of it."`
@@ -164,7 +164,7 @@ func (in *invocation) printImage(asJSON bool, name, sentence string) error {
 }
 
 type imageRmCommand struct {
-	Names  []string `arg:"" name:"name" help:"Names of images."`
+	Names  []string `arg:"" name:"name" complete:"images" help:"Names of images."`
 	Forget bool     `help:"Have machines forget that they were last installed with them (admins)."`
 	JSON   bool     `help:"Those that were removed, as a JSON array of names."`
 }
@@ -185,7 +185,7 @@ func (c imageRmCommand) Run(in *invocation) (err error) {
 }
 
 type imageImportCommand struct {
-	Name        string `arg:"" help:"Name of the image."`
+	Name        string `arg:"" complete:"images" help:"Name of the image."`
 	URL         string `arg:"" help:"http:// or https://."`
 	Type        string `required:"" enum:"kernel,initrd,bootloader" help:"kernel, initrd or bootloader."`
 	Arch        string `default:"amd64" help:"Architecture, such as amd64 or arm64."`

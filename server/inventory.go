@@ -10,7 +10,7 @@ import (
 )
 
 type sensorsCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	JSON bool   `help:"As JSON."`
 }
 
@@ -67,7 +67,7 @@ func (c sensorsCommand) Run(in *invocation) error {
 }
 
 type selCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	Last int    `default:"20" placeholder:"N" help:"How many entries, 1 to 4096 (20)."`
 	JSON bool   `help:"As JSON."`
 }
@@ -124,7 +124,7 @@ func (c selCommand) Run(in *invocation) error {
 }
 
 type fruCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	JSON bool   `help:"As JSON."`
 }
 

@@ -50,7 +50,7 @@ func (s logSpan) open(in *invocation, name string) (*lab.ConsoleLog, transcript.
 }
 
 type logCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	logSpan
 	Last       int           `placeholder:"N" help:"Only the last N lines of that."`
 	Grep       string        `placeholder:"REGEXP" help:"Only lines of that which match (RE2), as text."`

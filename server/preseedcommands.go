@@ -77,7 +77,7 @@ func preseedMarks(p store.Preseed) string {
 }
 
 type preseedShowCommand struct {
-	Name string `arg:"" help:"Name of the preseed."`
+	Name string `arg:"" complete:"preseeds" help:"Name of the preseed."`
 	JSON bool   `help:"As JSON."`
 }
 
@@ -120,8 +120,8 @@ func (in *invocation) printContent(content string) error {
 }
 
 type preseedPreviewCommand struct {
-	Name    string `arg:"" help:"Name of the preseed."`
-	Machine string `arg:"" help:"Name of the machine."`
+	Name    string `arg:"" complete:"preseeds" help:"Name of the preseed."`
+	Machine string `arg:"" complete:"machines" help:"Name of the machine."`
 	JSON    bool   `help:"As JSON."`
 }
 
@@ -152,7 +152,7 @@ func (c preseedPreviewCommand) Run(in *invocation) error {
 }
 
 type preseedPutCommand struct {
-	Name        string  `arg:"" help:"Name of the preseed."`
+	Name        string  `arg:"" complete:"preseeds" help:"Name of the preseed."`
 	Type        *string `help:"preseed, kickstart, autoyast, cloud-init or ignition. A new one is a preseed unless you say so."`
 	Description *string `help:"What people should know of it."`
 	KnownGood   *bool   `negatable:"" help:"It has installed well."`
@@ -208,7 +208,7 @@ func (in *invocation) printPreseed(asJSON bool, name, sentence string) error {
 }
 
 type preseedSetCommand struct {
-	Name        string  `arg:"" help:"Name of the preseed."`
+	Name        string  `arg:"" complete:"preseeds" help:"Name of the preseed."`
 	Rename      *string `help:"Another name."`
 	Type        *string `help:"preseed, kickstart, autoyast, cloud-init or ignition, while no run installs with it."`
 	Description *string `help:"What people should know of it."`
@@ -230,7 +230,7 @@ func (c preseedSetCommand) Run(in *invocation) error {
 }
 
 type preseedRmCommand struct {
-	Name   string `arg:"" help:"Name of the preseed."`
+	Name   string `arg:"" complete:"preseeds" help:"Name of the preseed."`
 	Forget bool   `help:"Have machines forget that they were last installed with it (admins)."`
 	JSON   bool   `help:"As JSON."`
 }
@@ -243,7 +243,7 @@ func (c preseedRmCommand) Run(in *invocation) error {
 }
 
 type disksCommand struct {
-	Name    string   `arg:"" help:"Name of the machine."`
+	Name    string   `arg:"" complete:"machines" help:"Name of the machine."`
 	Devices []string `arg:"" optional:"" help:"Paths such as /dev/sda, the one for the system first. Left out: those that are known are printed."`
 	None    bool     `help:"Forget those that are known."`
 	JSON    bool     `help:"As a JSON array."`

@@ -18,7 +18,7 @@ const (
 )
 
 type replayCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	logSpan
 	Speed float64       `default:"1" help:"How many times as fast as it was."`
 	Idle  time.Duration `default:"2s" help:"No pause of the machine is longer than this, before --speed."`

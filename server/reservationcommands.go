@@ -42,7 +42,7 @@ func optional(t time.Time) *time.Time {
 }
 
 type reserveCommand struct {
-	Name     string  `arg:"" optional:"" help:"Name of the machine. Left out: the first that matches the query."`
+	Name     string  `arg:"" optional:"" complete:"machines" help:"Name of the machine. Left out: the first that matches the query."`
 	Query    string  `short:"q" help:"What it must match, such as '(= arch \"arm64\")'."`
 	For      lasting `placeholder:"TIME" help:"For how long: 90m, 4h, 3d. Left out: what the site has."`
 	Reason   string  `help:"What for."`
@@ -93,7 +93,7 @@ func (c reserveCommand) print(in *invocation, name string) error {
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 type releaseCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	JSON bool   `help:"The machine as JSON."`
 }
 
@@ -105,7 +105,7 @@ func (c releaseCommand) Run(in *invocation) error {
 }
 
 type extendCommand struct {
-	Name string  `arg:"" help:"Name of the machine."`
+	Name string  `arg:"" complete:"machines" help:"Name of the machine."`
 	By   lasting `name:"for" placeholder:"TIME" help:"By how long: 90m, 4h, 3d. Left out: what the site has as a term."`
 	JSON bool    `help:"The machine as JSON."`
 }
@@ -119,8 +119,8 @@ func (c extendCommand) Run(in *invocation) error {
 }
 
 type lendCommand struct {
-	Name   string  `arg:"" help:"Name of the machine."`
-	To     string  `arg:"" optional:"" help:"Name of who gets it."`
+	Name   string  `arg:"" complete:"machines" help:"Name of the machine."`
+	To     string  `arg:"" optional:"" complete:"users" help:"Name of who gets it."`
 	For    lasting `placeholder:"TIME" help:"For how long. Left out: as long as it is yours."`
 	Reason string  `help:"What for. Left out: what you have it for."`
 	Back   bool    `help:"Take back what you have lent."`
@@ -201,7 +201,7 @@ func (c queueCommand) Run(in *invocation) error {
 }
 
 type historyCommand struct {
-	Name   string `arg:"" optional:"" help:"Name of the machine. Left out: all."`
+	Name   string `arg:"" optional:"" complete:"machines" help:"Name of the machine. Left out: all."`
 	User   string `help:"Only what that user held."`
 	Since  string `placeholder:"TIME" help:"Only what had not ended then: 3d (ago), 15:04, 2006-01-02."`
 	Limit  int    `default:"100" help:"At most so many, up to 1000."`

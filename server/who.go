@@ -9,7 +9,7 @@ import (
 )
 
 type whoCommand struct {
-	Name string `arg:"" help:"Name of the machine."`
+	Name string `arg:"" complete:"machines" help:"Name of the machine."`
 	JSON bool   `help:"As a JSON array."`
 }
 
