@@ -11,8 +11,10 @@ func TestMachinesAreFoundByQueries(t *testing.T) {
 	f := newFixture(t)
 	f.must(f.Reserve(t.Context(), f.ada, "web-01", ""))
 	f.must(f.SetPower(t.Context(), f.admin, "web-02", lab.TurnOn))
-	if _, err := f.PowerOf(t.Context(), f.ada, "web-02"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"arm-01", "web-01", "web-02"} {
+		if _, err := f.PowerOf(t.Context(), f.ada, name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, test := range []struct {
 		filter lab.MachineFilter

@@ -112,6 +112,9 @@ func (s *serialPort) wake() {
 func (s *serialPort) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.attached { // a timer that was late: what it took would be lost
+		return false
+	}
 	if len(s.ahead) == 0 {
 		var first [64]byte
 		if n := s.hw.ReadSerial(first[:]); n > 0 {
@@ -135,12 +138,12 @@ func (c pollClock) NewTicker(d time.Duration) clock.Ticker {
 		return clock.Real.NewTicker(d)
 	}
 	t := &pollTicker{serial: c.serial, pace: d, c: make(chan time.Time, 1)}
-	t.mu.Lock()
-	t.timer = time.AfterFunc(d, t.fire)
-	t.mu.Unlock()
 	c.serial.tickMu.Lock()
 	c.serial.ticker = t // the one console's: the last one has stopped
 	c.serial.tickMu.Unlock()
+	t.mu.Lock()
+	t.timer = time.AfterFunc(d, t.fire) // it may fall asleep at once: it can be woken already
+	t.mu.Unlock()
 	return t
 }
 

@@ -112,13 +112,15 @@ func (c *controller) restarted() int {
 // connection is the lab's way to a controller: the product's client, which
 // tells the machine when a console was opened though no BMC had restarted. What
 // the BMC had for the console before, and has read since that was last heard,
-// is lost then.
+// is lost then; and so may be what it reads while a console is being opened, if
+// that takes more than one try.
 type connection struct {
 	*ipmi.Client
 	to *controller
 
 	mu     sync.Mutex
 	opened bool
+	failed bool  // to open since then: the BMC may have opened it
 	at     int   // restarts
 	again  int   // consoles that were opened though no BMC had restarted
 	heard  int64 // where the machine was when its console was last heard
@@ -136,17 +138,25 @@ func (c *connection) OpenSOL(ctx context.Context, takeOver bool) (io.ReadWriteCl
 	if takeOver {
 		open = c.Client.OpenSOL
 	}
+	from := c.to.machine.position()
 	sol, err := open(ctx)
-	if err != nil {
-		return nil, err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.opened && c.at == restarts {
-		c.again++
-		c.to.machine.dubious(c.heard, c.to.machine.position())
+	if err != nil {
+		c.failed = true
+		return nil, err
 	}
-	c.opened, c.at = true, restarts
+	again := c.opened && c.at == restarts
+	if again {
+		c.again++
+	}
+	if again || c.failed {
+		from = c.heard
+	}
+	if to := c.to.machine.position(); from < to || again {
+		c.to.machine.dubious(from, to)
+	}
+	c.opened, c.failed, c.at = true, false, restarts
 	c.heard = c.to.machine.position()
 	return &stream{sol, c}, nil
 }

@@ -252,11 +252,17 @@ func (s *site) order(ctx context.Context, random *rand.Rand) {
 // that was printed is in its log.
 func (s *site) settle() {
 	s.await("all consoles are open again", s.open)
-	for _, c := range s.controllers {
+	opened := make([]int, len(s.controllers))
+	for i, c := range s.controllers {
+		opened[i] = s.reopened(c)
 		c.machine.print(1) // so that every log has an end to look for
 	}
 	s.await("the logs have the last line", func() error {
 		for i, c := range s.controllers {
+			if now := s.reopened(c); now != opened[i] { // the end may be what was lost with the console
+				opened[i] = now
+				c.machine.print(1)
+			}
 			log := s.log(i)
 			want := line(i, int(c.machine.lines())-1)
 			if len(log) < lineSize || string(log[len(log)-lineSize:]) != want {
@@ -265,6 +271,18 @@ func (s *site) settle() {
 		}
 		return nil
 	})
+}
+
+// reopened is how often a BMC's console was opened though it had not restarted.
+func (s *site) reopened(to *controller) (times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.connections {
+		if c.to == to {
+			times += c.reopened()
+		}
+	}
+	return times
 }
 
 // log reads the segments of a machine's log. Machines are numbered from one.
@@ -295,8 +313,8 @@ func (s *site) report() {
 		restarts += c.restarted()
 	}
 	again := 0
-	for _, c := range s.connections {
-		again += c.reopened()
+	for _, c := range s.controllers {
+		again += s.reopened(c)
 	}
 	s.t.Logf("%d machines printed %d bytes, of which %d were inside BMCs that restarted; %d restarts; %d consoles lost otherwise; %d bytes of %d typed arrived",
 		len(s.controllers), printed, missing, restarts, again, typed, s.keys.Load())
