@@ -114,6 +114,9 @@ func TestConsoleTicksUntilNothingIsSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hw := &telling{}
 		serial := New("ADMIN", "ADMIN", hw, WithSOLTiming(5*time.Millisecond, time.Second)).serial
+		if _, err := serial.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		ticker := pollClock{serial}.NewTicker(10 * time.Millisecond)
 		defer ticker.Stop()
 		began := time.Now()
