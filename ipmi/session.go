@@ -42,7 +42,7 @@ type session struct {
 	bmcID     uint32               // the BMC's, on what we send
 	keys      atomic.Pointer[keys] // nil until the handshake is through
 	heard     atomic.Uint64        // authentic packets received
-	heardAt   atomic.Int64         // the last of them, in nanoseconds since 1970
+	answered  atomic.Int64         // the last response to a command, in nanoseconds since 1970
 	rubbish   atomic.Uint64        // packets received that no BMC of ours can have sent
 
 	sendMu sync.Mutex
@@ -116,8 +116,8 @@ func (s *session) console() *SOL {
 	return s.sol
 }
 
-// quiet returns how long the BMC has not been heard.
-func (s *session) quiet() time.Duration { return time.Since(time.Unix(0, s.heardAt.Load())) }
+// unasked returns how long ago the BMC answered a command last.
+func (s *session) unasked() time.Duration { return time.Since(time.Unix(0, s.answered.Load())) }
 
 // close tells the BMC that the session is over (IPMI v2.0 §22.19), so that it
 // keeps no slot for it, and ends it with err. It waits for the BMC's consent
@@ -187,9 +187,9 @@ func (s *session) sort(pkt []byte) error {
 		return errReplayed
 	}
 	s.heard.Add(1)
-	s.heardAt.Store(time.Now().UnixNano())
 	switch h.payload {
 	case types.PayloadTypeIPMI:
+		s.answered.Store(time.Now().UnixNano())
 		return s.receiveResponse(h.seq, plain)
 	case types.PayloadTypeSOL:
 		return s.receiveSOL(h.seq, plain)

@@ -10,7 +10,7 @@ import (
 
 // SOL is a machine's serial console over the network (IPMI v2.0 §15). It is
 // event driven: while nothing is typed or printed, nothing is sent but a
-// keepalive about every 25 s.
+// keepalive about every 20 s.
 //
 // One goroutine may read and any number write at the same time.
 type SOL struct {

@@ -14,9 +14,12 @@ import (
 const (
 	// keepalive is how often the BMC is asked something while a console is
 	// open, give or take a sixth, so that a thousand consoles do not ask in
-	// step. It must be well below the 60 s after which BMCs forget a session.
-	keepalive = 25 * time.Second
-	// recently is when the BMC was heard that need not be asked now.
+	// step. It must be well below the 60 s after which BMCs forget a session, and
+	// OpenIPMI's 30.
+	keepalive = 20 * time.Second
+	// recently is when the BMC has answered a command that need not be asked now.
+	// What its console says does not count: BMCs forget the session of a machine
+	// that prints all the time, too, where nobody asks for anything.
 	recently = keepalive * 3 / 4
 	// firstLook is when it is asked for the first time, while the console is
 	// most likely still ours: what it says then is what it must go on saying.
@@ -54,8 +57,8 @@ func aligned(d time.Duration) time.Duration {
 // tell the one that they take it from.
 func (l *SOL) keepAlive() {
 	s := l.session
-	if quiet := s.quiet(); quiet < recently && (l.watch.known || l.watch.blind) {
-		l.keepAliveIn(keepalive - quiet)
+	if unasked := s.unasked(); unasked < recently && (l.watch.known || l.watch.blind) {
+		l.keepAliveIn(keepalive - unasked)
 		return
 	}
 	for try := 1; ; try++ {

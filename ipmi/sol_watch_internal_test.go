@@ -122,6 +122,36 @@ func TestKeepaliveAsksForTheDeviceIDWhereThereIsNoMoreToLearn(t *testing.T) {
 	})
 }
 
+// OpenIPMI ends a session after 30 s without a command, whatever its console
+// says meanwhile.
+func TestKeepaliveAsksWhileTheMachinePrints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, b, asked := scriptedConsole(0x05060708)
+		defer l.session.end(ErrClosed)
+		go func() { // ends with the session
+			for {
+				if _, err := l.Read(make([]byte, 100)); err != nil {
+					return
+				}
+			}
+		}()
+		last, before := 0, 0
+		for second := range 120 {
+			b.print(types.SOLPayloadPacket{SequenceNumber: uint8(second%solSequence + 1), CharacterData: []byte("x")})
+			pass(time.Second)
+			if n := len(asked()); n > before {
+				last, before = second, n
+			}
+			if second-last > 25 {
+				t.Fatalf("after %d s not asked anything since %d s", second, last)
+			}
+		}
+		if before > 9 {
+			t.Errorf("asked %d times in two minutes", before)
+		}
+	})
+}
+
 // A BMC that says that it has given the console away, and to whom, or is too
 // busy to say that.
 func TestDeactivationNamesTheNewHolder(t *testing.T) {
