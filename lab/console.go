@@ -19,7 +19,6 @@ type Seat struct {
 	lab     *Lab
 	actor   Actor
 	machine string
-	watches bool // and never types
 }
 
 func (l *Lab) newConsole(m store.Machine, bmc BMC) *console.Console {
@@ -99,9 +98,9 @@ func (l *Lab) ReplayConsole(ctx context.Context, actor Actor, name string, lines
 	return l.joinConsole(ctx, actor, name, Actor.MayOperate, from)
 }
 
-// WatchConsole is OpenConsole for somebody who never types, so that a token for
-// reading is enough. They first read that many of the last lines; less than 0:
-// what was printed lately.
+// WatchConsole is OpenConsole for somebody who comes to watch, for which a token
+// for reading is enough: with one, they never type. They first read that many of
+// the last lines; less than 0: what was printed lately.
 func (l *Lab) WatchConsole(ctx context.Context, actor Actor, name string, lines int) (*Seat, error) {
 	from := lately()
 	if lines >= 0 {
@@ -110,11 +109,7 @@ func (l *Lab) WatchConsole(ctx context.Context, actor Actor, name string, lines 
 			return nil, err
 		}
 	}
-	seat, err := l.joinConsole(ctx, actor, name, Actor.MayWatch, from)
-	if err == nil {
-		seat.watches = true
-	}
-	return seat, err
+	return l.joinConsole(ctx, actor, name, Actor.MayWatch, from)
 }
 
 // lately is where somebody begins to read who does not say.
@@ -170,37 +165,30 @@ func (l *Lab) joinConsole(ctx context.Context, actor Actor, name string, may fun
 	return seat, nil
 }
 
-// mayType says why the actor cannot type here, ever.
-func (s *Seat) mayType() error {
-	if !s.watches {
-		return nil
-	}
-	if err := s.actor.mayChange(); err != nil {
-		return wrap(err, "type on the console of %s", s.machine)
-	}
-	return fail(Denied, "type on the console of %s: it was opened to watch only", s.machine)
+// MayType says why the actor can never type here; nil where they can: see [Lab.WatchConsole].
+func (s *Seat) MayType() error {
+	return wrap(s.actor.mayChange(), "type on the console of %s", s.machine)
 }
 
-// Ask is that of [console.Viewer]. Who came to watch only goes on to.
+// Ask is that of [console.Viewer]. Who can only watch goes on to.
 func (s *Seat) Ask() console.Mode {
-	if s.mayType() != nil {
+	if s.MayType() != nil {
 		return console.Watching
 	}
 	return s.Viewer.Ask()
 }
 
-// Send is that of [console.Viewer]; [Denied] for who came to watch only.
+// Send is that of [console.Viewer]; [Denied] for who can only watch.
 func (s *Seat) Send(ctx context.Context, keys []byte) error {
-	if err := s.mayType(); err != nil {
+	if err := s.MayType(); err != nil {
 		return err
 	}
 	return s.Viewer.Send(ctx, keys)
 }
 
-// TakeOver is that of [console.Viewer]. For who came to watch only it does
-// nothing.
+// TakeOver is that of [console.Viewer]. For who can only watch it does nothing.
 func (s *Seat) TakeOver() {
-	if s.mayType() == nil {
+	if s.MayType() == nil {
 		s.Viewer.TakeOver()
 	}
 }
@@ -208,7 +196,7 @@ func (s *Seat) TakeOver() {
 // Take gives the actor the keyboard, whoever types, and takes the machine's
 // console from another program that has it. Both are told, and it is kept.
 func (s *Seat) Take(ctx context.Context) error {
-	if err := s.mayType(); err != nil {
+	if err := s.MayType(); err != nil {
 		return err
 	}
 	from := ""
@@ -233,7 +221,7 @@ func (s *Seat) Take(ctx context.Context) error {
 // SendBreak sends a BREAK to the machine, which Linux takes for SysRq. It
 // blocks until the BMC has taken it.
 func (s *Seat) SendBreak(ctx context.Context) error {
-	if err := s.mayType(); err != nil {
+	if err := s.MayType(); err != nil {
 		return err
 	}
 	if err := s.Viewer.SendBreak(ctx); err != nil {

@@ -71,6 +71,7 @@ func newAPI(ctx context.Context, l *lab.Lab, log *slog.Logger) (*api, error) {
 	a.preseedOperations()
 	a.imageOperations(router)
 	a.eventOperations()
+	a.consoleOperations()
 
 	if err := a.documentation(router); err != nil {
 		return nil, fmt.Errorf("API: %w", err)

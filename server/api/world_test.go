@@ -76,7 +76,7 @@ func openWorld(t *testing.T, dir string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, db: db, bmc: &fakeBMC{}}
+	w := &world{t: t, db: db, bmc: &fakeBMC{opened: make(chan net.Conn, 10)}}
 	stopping, stop := context.WithCancel(t.Context())
 	w.stop = stop
 	if w.lab, err = newLab(db, dir, w.bmc); err != nil {
@@ -205,6 +205,8 @@ type fakeBMC struct {
 	on    bool
 	err   error    // what it answers
 	asked []string // what it was told to do
+
+	opened chan net.Conn // the machine's ends of the consoles that were opened; nil: nothing happens on them
 }
 
 func (b *fakeBMC) do(what string) error {
@@ -243,8 +245,15 @@ func (b *fakeBMC) FRU(context.Context) (f ipmi.FRU, err error)                 {
 func (b *fakeBMC) SOLSettings(context.Context) (s ipmi.SOLSettings, err error) { return s, b.err }
 func (b *fakeBMC) Close(context.Context) error                                 { return nil }
 
-// OpenSOL opens a console on which nothing happens.
-func (b *fakeBMC) OpenSOL(context.Context, bool) (io.ReadWriteCloser, error) {
-	ours, _ := net.Pipe()
+// OpenSOL opens a console.
+func (b *fakeBMC) OpenSOL(ctx context.Context, _ bool) (io.ReadWriteCloser, error) {
+	ours, theirs := net.Pipe()
+	if b.opened != nil {
+		select {
+		case b.opened <- theirs:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	return ours, nil
 }
