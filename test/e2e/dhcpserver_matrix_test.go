@@ -73,7 +73,7 @@ func TestDHCPServerBootsMachines(t *testing.T) {
 			c.logged = append(c.logged, []string{"with=ACK address=10.77.0.50"})
 			n := c.start(t)
 			n.phonesHome(t)
-			n.bootsFromDisk(t)
+			n.bootsFromDisk(t, untold)
 			for _, text := range []string{"with=NAK", "address=10.77.0.1"} {
 				if count(t, n.server.log, text) > 0 {
 					t.Errorf("the machine had another address than its reserved one: %s", text)

@@ -36,6 +36,6 @@ func TestKeaTellsLeasesByRunScript(t *testing.T) {
 	eventually(t, soon, "the machine's lease is known", func() bool {
 		return strings.Contains(n.server.command(t, "machine", "interface", "bare-1"), "10.77.0.10")
 	})
-	n.bootsFromDisk(t)
+	n.bootsFromDisk(t, booting)
 	n.server.stop(t)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A netbootCase is a machine, its site, and its way from the firmware to the kernel.
@@ -42,7 +43,7 @@ type netboot struct {
 func (c netbootCase) run(t *testing.T) {
 	n := c.start(t)
 	n.phonesHome(t)
-	n.bootsFromDisk(t)
+	n.bootsFromDisk(t, booting)
 	n.server.stop(t)
 }
 
@@ -112,10 +113,10 @@ func (n *netboot) phonesHome(t *testing.T) {
 
 // bootsFromDisk resets the machine. A dnsmasq that was told once has not heard that it is not to boot from the network, and
 // sends it the same way again.
-func (n *netboot) bootsFromDisk(t *testing.T) {
+func (n *netboot) bootsFromDisk(t *testing.T, limit time.Duration) {
 	t.Helper()
 	n.reset(t)
-	n.prints(t, fromDisk)
+	n.prints(t, limit, fromDisk)
 }
 
 func (n *netboot) reset(t *testing.T) {
@@ -126,9 +127,9 @@ func (n *netboot) reset(t *testing.T) {
 }
 
 // prints waits until the text has come out of the serial port.
-func (n *netboot) prints(t *testing.T, text string) {
+func (n *netboot) prints(t *testing.T, limit time.Duration, text string) {
 	t.Helper()
-	eventually(t, booting, "from the serial port: "+text, func() bool {
+	eventually(t, limit, "from the serial port: "+text, func() bool {
 		serial, err := os.ReadFile(n.bare.serial)
 		return err == nil && strings.Contains(string(serial), text)
 	})

@@ -117,6 +117,10 @@ var proxyCases = map[string]netbootCase{
 	},
 }
 
+// untold is how long a machine takes to its disk when nobody tells it what to boot: UEFI firmware asks for a minute and more
+// in each of the ways that a network card has.
+const untold = 3 * booting
+
 // TestProxyDHCP boots machines that get their addresses from a DHCP server that says nothing else, until they phone
 // home; then they are no longer told what to boot, and have only their disks.
 func TestProxyDHCP(t *testing.T) {
@@ -131,7 +135,7 @@ func TestProxyDHCP(t *testing.T) {
 			if told == 0 {
 				t.Error("nobody told the machine what to boot")
 			}
-			n.bootsFromDisk(t)
+			n.bootsFromDisk(t, untold)
 			if again := count(t, n.server.log, "ProxyDHCP answers"); again != told {
 				t.Errorf("a machine that has phoned home was told what to boot, %d times", again-told)
 			}

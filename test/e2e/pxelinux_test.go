@@ -38,7 +38,7 @@ func TestPXELINUXBehindKea(t *testing.T) {
 		},
 	}.start(t)
 	n.phonesHome(t)
-	n.bootsFromDisk(t)
+	n.bootsFromDisk(t, booting)
 	if !n.server.logs(t, "TFTP transfer", "file=site/pxelinux.cfg/") {
 		t.Error("the disk was not started by PXELINUX")
 	}
