@@ -55,8 +55,11 @@ func KeaScript(args []string, getenv func(string) string) ([]LeaseRequest, error
 		return keaLeases(getenv)
 	case "lease4_release", "lease4_expire":
 		lease, err := keaLease("LEASE4_", getenv)
+		if err != nil {
+			return nil, err
+		}
 		lease.Duration = 0
-		return []LeaseRequest{lease}, err
+		return []LeaseRequest{lease}, nil
 	}
 	return nil, nil // lease4_renew comes with leases4_committed; the rest is nothing to us
 }

@@ -38,7 +38,7 @@ func TestCleanPath(t *testing.T) {
 
 // makeRoot makes a folder with a file, links inside and out of it, a folder
 // and a FIFO, and a secret beside it.
-func makeRoot(t *testing.T) *os.Root {
+func makeRoot(t testing.TB) *os.Root {
 	t.Helper()
 	base := t.TempDir()
 	dir := filepath.Join(base, "root")
