@@ -42,7 +42,9 @@ func (w *world) dial(who, target string) (conn *websocket.Conn, status int, err 
 	}
 	if response != nil {
 		status = response.StatusCode
-		_ = response.Body.Close() // of 101 it is nothing
+		if response.Body != nil { // of 101 it is the connection
+			_ = response.Body.Close()
+		}
 	}
 	return conn, status, err
 }
