@@ -69,6 +69,7 @@ type Lab struct {
 
 	nextServer    atomic.Pointer[netip.Addr] // see tftpAddress; nil: not looked up yet
 	clients       dhcpClients
+	bootEvents    bootEvents
 	sightings     *sightings
 	holds         *addressHolds
 	maxDiscovered int

@@ -143,17 +143,22 @@ func (a leaseAnswers) Decline(ctx context.Context, request boot.AddressRequest) 
 }
 
 // end ends the lease of an address. It fails with [boot.ErrUnknownLease] where
-// it is not the client's.
+// it is not the client's, or has ended: who says so again and again is to leave
+// no trace of it.
 func (a leaseAnswers) end(ctx context.Context, request boot.AddressRequest) error {
 	return a.lab.store.Write(ctx, func(tx *store.Tx) error {
 		lease, err := tx.Lease(ctx, request.MAC.String())
-		if errors.Is(err, store.ErrNotFound) || err == nil && lease.IPv4 != request.Wanted.String() {
+		if errors.Is(err, store.ErrNotFound) {
 			return boot.ErrUnknownLease
 		}
 		if err != nil {
 			return err
 		}
-		lease.ExpiresAt = a.lab.now()
+		now := a.lab.now()
+		if lease.IPv4 != request.Wanted.String() || !lease.ExpiresAt.After(now) {
+			return boot.ErrUnknownLease
+		}
+		lease.ExpiresAt = now
 		return tx.KeepLease(ctx, lease)
 	})
 }

@@ -37,12 +37,13 @@ const (
 
 // LogName is the name of a boot request as a log may hold it: without the
 // token of its run, which is as good as a password while the run goes on. It is
-// taken out of any path, since bootloaders ask below folders of their own.
+// taken out of any path, since bootloaders ask below folders of their own, and
+// however [boot.CleanPath] lets a path be written.
 func LogName(name string) string {
-	elements := strings.Split(name, "/")
+	elements := strings.Split(strings.ReplaceAll(name, `\`, "/"), "/")
 	before := ""
 	for i, element := range elements {
-		if element == "" {
+		if element == "" || element == "." {
 			continue
 		}
 		if before == bootFolder {
@@ -151,6 +152,9 @@ func (l *Lab) bootConfig(ctx context.Context, loader boot.Bootloader, mac net.Ha
 			if err := l.stage(ctx, tx, m, StageConfig); err != nil {
 				return err
 			}
+		}
+		if !l.bootEvents.due(m.ID, l.now()) {
+			return nil
 		}
 		return tx.AddEvent(ctx, store.Event{
 			At: l.now(), Kind: EventBootConfig, Machine: m.Name, Detail: r.Name + " to " + r.Client.Addr().String(),

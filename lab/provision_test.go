@@ -295,6 +295,8 @@ func TestLogsHoldNoTokens(t *testing.T) {
 		"boot/secret":                 "boot/...",
 		"//boot//secret/kernel":       "//boot//.../kernel",
 		"a/b//boot/secret/kernel/x":   "a/b//boot/.../kernel/x",
+		"boot/./secret/kernel/x":      "boot/./.../kernel/x",
+		`\boot\secret\kernel\x`:       "/boot/.../kernel/x",
 		webConfig:                     webConfig,
 		"bootloaders/amd64/uefi/x":    "bootloaders/amd64/uefi/x",
 	} {

@@ -109,12 +109,7 @@ func (l *Lab) keepSightings(ctx context.Context) {
 		if len(batch) == 0 {
 			return
 		}
-		writeCtx, cancel := ctx, context.CancelFunc(func() {})
-		if ctx.Err() != nil {
-			writeCtx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-		}
-		err := l.keepSeen(writeCtx, batch)
-		cancel()
+		err := l.keepNow(ctx, batch)
 		if err != nil {
 			l.sightings.dropped.Add(uint64(len(batch)))
 			if ctx.Err() != nil {
@@ -132,6 +127,19 @@ func (l *Lab) keepSightings(ctx context.Context) {
 		case <-pause.C:
 		}
 	}
+}
+
+// keepNow keeps sightings, for which it has a last moment where ctx has
+// ended, or ends meanwhile.
+func (l *Lab) keepNow(ctx context.Context, batch []sighting) error {
+	if ctx.Err() == nil {
+		if err := l.keepSeen(ctx, batch); err == nil || ctx.Err() == nil {
+			return err
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	return l.keepSeen(last, batch)
 }
 
 // keepSeen keeps sightings in one transaction.
