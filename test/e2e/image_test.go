@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const bootloader = "/usr/lib/grub/x86_64-efi/monolithic/grubnetx64.efi"
@@ -49,6 +50,7 @@ type installer struct {
 	kernel, initrd, preseed string   // files
 	options                 string   // of the kernel, besides those that come with the preseed
 	shows                   []string // on the console, at last
+	limit                   time.Duration
 }
 
 // add has the product know it, by names that a person types into the form.
@@ -74,7 +76,7 @@ func newInstaller(t *testing.T, dir, busybox, console string) installer {
 	t.Helper()
 	return installer{
 		kernel: only(t, filepath.Join(dir, "boot/vmlinuz-*")), initrd: newInitrd(t, dir, busybox), preseed: "testdata/preseed",
-		options: "console=" + console, shows: []string{"initrd: phoned home", "initrd#"},
+		options: "console=" + console, shows: []string{"initrd: phoned home", "initrd#"}, limit: booting,
 	}
 }
 

@@ -95,7 +95,7 @@ func (c netbootCase) start(t *testing.T) *netboot {
 // phonesHome waits until the machine has reported back, and checks by which way it has come.
 func (n *netboot) phonesHome(t *testing.T) {
 	t.Helper()
-	n.ada.sees(booting, n.installer.shows...)
+	n.ada.sees(n.installer.limit, n.installer.shows...)
 	eventually(t, soon, "the machine is ready", func() bool {
 		m := list(t, n.key)["bare-1"]
 		return m.State == "ready" && !m.Netboot
