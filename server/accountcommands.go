@@ -173,7 +173,7 @@ func (c keyAddCommand) Run(in *invocation) error {
 			return &lab.Error{Code: lab.Invalid, Message: "send the key on standard input: ssh HOST key add <id_ed25519.pub"}
 		}
 		var err error
-		if text, err = io.ReadAll(io.LimitReader(in.stdin, maxKey)); err != nil {
+		if text, err = io.ReadAll(io.LimitReader(in.input(), maxKey)); err != nil {
 			return &lab.Error{Code: lab.Unavailable, Message: "read the key: " + err.Error(), Err: err}
 		}
 	}

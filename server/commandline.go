@@ -17,7 +17,8 @@ type commandLine struct {
 	actor lab.Actor
 	args  []string // without a program's name
 
-	// stdin is what the person types, or a file. A Read that nobody waits for
+	// stdin is what the person types, or a file, which ends with io.EOF; errTorn
+	// where the connection has ended before that. A Read that nobody waits for
 	// any more may stay behind: whoever brings the line makes it end with its
 	// connection.
 	stdin  io.Reader

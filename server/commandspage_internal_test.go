@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write docs/commands.md anew")
 func TestCommandsPageIsFresh(t *testing.T) {
 	page := writeCommandsPage(t)
 	if *update {
-		if err := os.WriteFile(commandsPage, page, 0o644); err != nil { //nolint:gosec // a page of the documents
+		if err := os.WriteFile(commandsPage, page, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

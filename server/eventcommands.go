@@ -2,9 +2,7 @@ package server
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -70,14 +68,17 @@ func (c eventsCommand) Run(in *invocation) error {
 		for _, e := range events {
 			last = e.ID
 			if err := c.line(in, e); err != nil {
-				return nil //nolint:nilerr // the client has gone
+				return nil // the client has gone
 			}
 		}
 	}
 	for {
 		batch, err := stream.Next(in.ctx)
-		if err != nil {
-			return followed(in, err)
+		switch {
+		case in.ctx.Err() != nil:
+			return nil // they have gone, or are told why the session ends
+		case err != nil:
+			return err
 		}
 		if batch.Skipped > 0 {
 			in.note(fmt.Sprintf("%d events are left out: they came too fast, or are kept no more", batch.Skipped))
@@ -87,18 +88,10 @@ func (c eventsCommand) Run(in *invocation) error {
 				continue
 			}
 			if err := c.line(in, e); err != nil {
-				return nil //nolint:nilerr // the client has gone
+				return nil // the client has gone
 			}
 		}
 	}
-}
-
-// followed is what the end of a stream means to the person.
-func followed(in *invocation, err error) error {
-	if in.ctx.Err() != nil {
-		return nil // they have gone, or are told why the session ends
-	}
-	return err
 }
 
 // filter checks what is asked for.
@@ -169,8 +162,5 @@ func (c eventsCommand) line(in *invocation, e store.Event) error {
 	}
 	text := fmt.Sprintf("%s  %-16s  %-16s  %-8s  %s", e.At.UTC().Format(time.DateTime), e.Kind, orDash(e.Machine), orDash(e.User), printable(e.Detail))
 	_, err := fmt.Fprintln(in.out, strings.TrimRight(text, " "))
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
 	return err
 }

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +18,7 @@ type imageCommand struct {
 	Show   imageShowCommand   `cmd:"" help:"All about an image, and what uses it."`
 	Set    imageSetCommand    `cmd:"" help:"Change what is said of an image (its owner, admins)."`
 	Rm     imageRmCommand     `cmd:"" help:"Remove an image that nothing uses (its owner, admins)."`
+	Put    imagePutCommand    `cmd:"" help:"Keep what comes on standard input as an image: ssh HOST image put NAME --type kernel <FILE"`
 	Import imageImportCommand `cmd:"" help:"Have the server fetch an image (admins). scp FILE HOST:images/kernel/amd64/ uploads one."`
 }
 
@@ -182,6 +185,46 @@ func (c imageRmCommand) Run(in *invocation) (err error) {
 		return err
 	}
 	return errors.Join(err, in.print(c.JSON, removed, strings.Join(removed, ", ")+" removed"))
+}
+
+type imagePutCommand struct {
+	Name        string `arg:"" help:"Name of the image."`
+	Type        string `required:"" enum:"kernel,initrd,bootloader" help:"kernel, initrd or bootloader."`
+	Arch        string `default:"amd64" help:"Architecture, such as amd64 or arm64."`
+	Firmware    string `default:"uefi" help:"Of a bootloader: for which machines, uefi or bios."`
+	Filename    string `help:"The last element of its path, as machines see it. Left out: its name."`
+	SHA256      string `name:"sha256" help:"Which it must have."`
+	Description string `help:"What people should know of it."`
+	KnownGood   bool   `help:"It has booted well."`
+	Public      bool   `help:"Everybody may boot it."`
+	JSON        bool   `help:"As JSON."`
+}
+
+func (c imagePutCommand) Run(in *invocation) error {
+	if in.terminal != nil {
+		return &lab.Error{Code: lab.Invalid, Message: "send the image on standard input: ssh HOST image put " + printable(c.Name) + " <FILE"}
+	}
+	image := lab.NewImage{
+		Name: c.Name, Description: c.Description, Type: store.ImageType(c.Type), Arch: c.Arch, Subarch: c.Firmware,
+		Filename: cmp.Or(c.Filename, c.Name), SHA256: c.SHA256, KnownGood: c.KnownGood, Public: c.Public,
+	}
+	upload, err := in.lab.BeginImage(in.ctx, in.actor, image)
+	if err != nil {
+		return err
+	}
+	defer upload.Discard()
+	switch n, err := io.Copy(upload, in.input()); {
+	case errors.Is(err, errTorn), in.ctx.Err() != nil:
+		return &lab.Error{Code: lab.Unavailable, Message: fmt.Sprintf("add image %s: %v", c.Name, errTorn), Err: errTorn}
+	case err != nil:
+		return err
+	case n == 0:
+		return &lab.Error{Code: lab.Invalid, Message: "add image " + c.Name + ": nothing came on standard input"}
+	}
+	if err := upload.Commit(in.ctx); err != nil {
+		return err
+	}
+	return in.printImage(c.JSON, c.Name, c.Name+" is kept")
 }
 
 type imageImportCommand struct {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +58,7 @@ type logCommand struct {
 	IgnoreCase bool          `short:"i" help:"Capitals do not matter to --grep."`
 	Context    int           `placeholder:"N" help:"N lines more before and behind each that matches."`
 	Times      bool          `help:"As text, each line behind its time."`
+	JSON       bool          `help:"Each line as a line of JSON, with its time."`
 	Format     string        `enum:"raw,text,asciicast," default:"" help:"raw (as it came, unless other flags want text), text (lines without control sequences) or asciicast (a version 2 file, for asciinema)."`
 	Idle       time.Duration `default:"2s" help:"In an asciicast, players cut longer pauses to this; 0: they do not."`
 }
@@ -81,7 +83,7 @@ func (c logCommand) Run(in *invocation) error {
 	switch {
 	case c.Grep != "":
 		err = c.writeMatches(in, log, from, query)
-	case c.Format == "text" || c.Times:
+	case c.Format == "text" || c.Times || c.JSON:
 		err = c.writeLines(in, log, from)
 	case c.Format == "asciicast":
 		err = writeAsciicast(in.stdout, log.Machine, c.Idle, log.Chunks(in.ctx, from))
@@ -108,8 +110,10 @@ func (c logCommand) check() (query transcript.Query, err error) {
 		return refuse("--idle: a duration is 0 or more, such as 2s")
 	case c.Grep == "" && (c.IgnoreCase || c.Context > 0):
 		return refuse("-i and --context go with --grep")
-	case (c.Grep != "" || c.Times) && c.Format != "" && c.Format != "text":
-		return refuse("--grep and --times write text, not %s", c.Format)
+	case c.JSON && c.Times:
+		return refuse("--json has the times already")
+	case (c.Grep != "" || c.Times || c.JSON) && c.Format != "" && c.Format != "text":
+		return refuse("--grep, --times and --json write text, not %s", c.Format)
 	}
 	if query, err = transcript.Expression(c.Grep, c.IgnoreCase); err != nil {
 		return refuse("--grep: %v", err)
@@ -121,6 +125,8 @@ func (c logCommand) check() (query transcript.Query, err error) {
 func (c logCommand) writeLine(w io.Writer, line transcript.Line) error {
 	var err error
 	switch {
+	case c.JSON:
+		err = json.NewEncoder(w).Encode(jsonLine{optional(line.At), line.Text})
 	case !c.Times:
 		_, err = fmt.Fprintf(w, "%s\n", line.Text)
 	case line.At.IsZero():
@@ -129,6 +135,12 @@ func (c logCommand) writeLine(w io.Writer, line transcript.Line) error {
 		_, err = fmt.Fprintf(w, "%s  %s\n", line.At.Local().Format(logTime), line.Text)
 	}
 	return err
+}
+
+// jsonLine is a line of a log as scripts see it. Its keys stay as they are.
+type jsonLine struct {
+	At   *time.Time `json:"at"` // null: not known
+	Text string     `json:"text"`
 }
 
 // logTime is how times in a log are written: as exactly as they are known.
@@ -161,7 +173,7 @@ func (c logCommand) writeMatches(in *invocation, log *lab.ConsoleLog, from trans
 			return err
 		}
 		if _, _, matches := query.Find(line); matches {
-			if found && leftOut && c.Context > 0 {
+			if found && leftOut && c.Context > 0 && !c.JSON {
 				_, _ = out.WriteString("--\n") // Flush tells
 			}
 			found, leftOut, behind = true, false, c.Context+1

@@ -164,7 +164,7 @@ func (c preseedPutCommand) Run(in *invocation) error {
 	if in.terminal != nil {
 		return &lab.Error{Code: lab.Invalid, Message: "send the preseed on standard input: ssh HOST preseed put " + printable(c.Name) + " <FILE"}
 	}
-	content, err := io.ReadAll(io.LimitReader(in.stdin, lab.MaxPreseed+1)) // one more is refused by name
+	content, err := io.ReadAll(io.LimitReader(in.input(), lab.MaxPreseed+1)) // one more is refused by name
 	if err != nil {
 		return &lab.Error{Code: lab.Unavailable, Message: "read the preseed: " + err.Error(), Err: err}
 	}

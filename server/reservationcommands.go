@@ -150,7 +150,7 @@ func (c lendCommand) Run(in *invocation) error {
 
 type queueCommand struct {
 	Leave int64 `placeholder:"PLACE" help:"Give up a place: yours, or, for an admin, any."`
-	JSON  bool  `help:"As a JSON array."`
+	JSON  bool  `help:"As a JSON array; with --leave, the place that was."`
 }
 
 // jsonPlace is a place in the queue as scripts see it. Its keys stay as they are.
@@ -171,8 +171,7 @@ func (c queueCommand) Run(in *invocation) error {
 		if err := in.lab.Leave(in.ctx, in.actor, c.Leave); err != nil {
 			return err
 		}
-		in.note(fmt.Sprintf("place %d is given up", c.Leave))
-		return nil
+		return in.print(c.JSON, map[string]int64{"place": c.Leave}, fmt.Sprintf("place %d is given up", c.Leave))
 	}
 	places, err := in.lab.Queue(in.ctx, in.actor)
 	if err != nil {

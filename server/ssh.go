@@ -121,7 +121,7 @@ func (s *Server) serve(sess ssh.Session, term *terminal) (code int) {
 	}
 	if len(sess.Command()) > 0 {
 		return s.runCommandLine(ctx, commandLine{
-			actor: actor, args: sess.Command(), stdin: sess, stdout: sess, stderr: sess.Stderr(), terminal: term, breaks: sess.Break,
+			actor: actor, args: sess.Command(), stdin: sessionInput{sess}, stdout: sess, stderr: sess.Stderr(), terminal: term, breaks: sess.Break,
 		})
 	}
 	ctx, leave := s.stay(ctx, actor)
