@@ -31,7 +31,7 @@ race:  ## the tests of our own code only, race detector on, nothing installed
 
 e2e:   ## the end-to-end tests alone, with their log: all firmwares, bootloaders and DHCP servers
 	test/packages.sh matrix
-	go test -race -count=1 -timeout 60m -tags matrix -v ./test/e2e/...
+	go test -race -count=1 -timeout 90m -tags matrix -v ./test/e2e/...
 
 lint: tools ## golangci-lint (gofmt and go vet are part of it), tidiness of go.mod
 	bin/tools/golangci-lint-$(LINTER) run

@@ -159,7 +159,7 @@ fetch_debian_installer() {
   mkdir -p "$cache"
   work=$(mktemp -d "$debian_installer.XXXXXX")
   (cd "$work" && apt-get -qq download -o APT::Sandbox::User=root "$name") && dpkg -x "$work/$name"_*.deb "$work/tree" &&
-    mkdir "$work/files" && mv "$work"/tree/usr/lib/debian-installer/images/$release/amd64/text/debian-installer/amd64/{linux,initrd.gz} "$work/files" &&
+    mkdir "$work/files" && mv "$work/tree/usr/lib/debian-installer/images/$release/amd64/text/debian-installer/amd64"/{linux,initrd.gz} "$work/files" &&
     mv -T "$work/files" "$debian_installer"
   rm -rf "$work"
   [[ -d $debian_installer ]]
