@@ -27,6 +27,7 @@ import (
 type bootSite struct {
 	tb  testing.TB
 	url string
+	dir string // of its data
 	db  *store.DB
 }
 
@@ -40,6 +41,7 @@ func newBootSite(tb testing.TB, machines int, config server.DHCPConfig) *bootSit
 		}
 	}
 	dir := tb.TempDir()
+	s.dir = dir
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
 	s.db, err = store.Open(ctx, filepath.Join(dir, "provisioner.db"))
