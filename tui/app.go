@@ -62,6 +62,7 @@ type reply struct {
 
 type (
 	repaintMsg struct{} // the painter wants a frame
+	minuteMsg  struct{} // a minute has gone by
 	eventsMsg  struct {
 		events []store.Event
 		lost   bool
@@ -93,6 +94,7 @@ type app struct {
 	menu          *menu // over the screen; nil: none
 	message       string
 	messageBad    bool
+	warning       warning // what the person must know, wherever they are
 }
 
 func newApp(ctx context.Context, cfg Config, paint *painter) *app {
@@ -106,7 +108,7 @@ func newApp(ctx context.Context, cfg Config, paint *painter) *app {
 
 // Init implements [tea.Model].
 func (a *app) Init() tea.Cmd {
-	return tea.Batch(a.top().start(), a.follow(0))
+	return tea.Batch(a.top().start(), a.follow(0), a.tick())
 }
 
 // follow waits for what the lab publishes, after a pause.
@@ -126,6 +128,20 @@ func (a *app) follow(pause time.Duration) tea.Cmd {
 			return nil // the session has ended
 		}
 		return eventsMsg{events, lost}
+	}
+}
+
+// tick comes with each minute, since what is left of a term is on the screen.
+func (a *app) tick() tea.Cmd {
+	return func() tea.Msg {
+		timer := time.NewTimer(time.Minute)
+		defer timer.Stop()
+		select {
+		case <-a.ctx.Done():
+			return nil
+		case <-timer.C:
+			return minuteMsg{}
+		}
 	}
 }
 
@@ -203,10 +219,19 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case eventsMsg:
 		cmds := []tea.Cmd{a.follow(reloadPause)}
+		for _, e := range msg.events {
+			if text := notice(e, a.actor.User.Name); text != "" {
+				a.warn(text)
+			}
+		}
 		for _, s := range a.screens {
 			cmds = append(cmds, s.happened(msg.events, msg.lost))
 		}
 		return a, tea.Batch(cmds...)
+	case minuteMsg:
+		return a, a.tick()
+	case gotMsg:
+		a.got(msg)
 	case reply:
 		if slices.Contains(a.screens, msg.to) {
 			return a, msg.to.update(msg.msg)
@@ -226,6 +251,7 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 func (a *app) press(msg tea.KeyPressMsg) tea.Cmd {
 	a.message = ""
+	a.heed()
 	switch {
 	case a.asking != nil:
 		q := a.asking
@@ -321,6 +347,9 @@ func (a *app) messageLines() []string {
 		style, mark = a.theme.bad, "✗ "
 	}
 	var lines []string
+	for i, line := range wrapped(a.warning.text, a.width-4, maxMessageLines) {
+		lines = append(lines, " "+a.theme.warn.Render([...]string{"▲ ", "  "}[min(i, 1)]+line))
+	}
 	for _, line := range wrapped(a.message, a.width-4, maxMessageLines) {
 		lines = append(lines, " "+style.Render(mark+line))
 		mark = "  "

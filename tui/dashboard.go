@@ -45,6 +45,9 @@ type dashboard struct {
 	loaded  bool
 	problem string // why nothing is listed
 
+	answered answered
+	waiting  waiting
+
 	loading bool            // a read is under way
 	stale   map[string]bool // to be read when it has ended
 	all     bool            // all are stale
@@ -54,7 +57,11 @@ func newDashboard(a *app) *dashboard {
 	d := &dashboard{app: a, stale: make(map[string]bool)}
 	d.ctx, d.cancel = context.WithCancel(a.ctx)
 	d.list = newList(func(r row) string { return r.Name }, func(r row) string { return r.search })
+	d.asks = func() bool { return isQuery(d.filter.Value()) }
 	d.only = func(r row) bool {
+		if d.answered.ids != nil && !d.answered.ids[r.ID] {
+			return false
+		}
 		switch d.subset {
 		case showMine:
 			return r.HeldBy(d.actor.User.ID)
@@ -84,7 +91,7 @@ type (
 
 func (d *dashboard) start() tea.Cmd {
 	d.all = true
-	return d.reload()
+	return tea.Batch(d.reload(), d.readWaiting())
 }
 
 func (d *dashboard) close() { d.cancel() }
@@ -98,19 +105,28 @@ func (d *dashboard) do(call func(context.Context) tea.Msg) tea.Cmd {
 var listChanges = map[string]bool{
 	lab.EventMachineAdded: true, lab.EventMachineChanged: true, lab.EventMachineRemoved: true,
 	lab.EventReserved: true, lab.EventReleased: true, lab.EventLent: true, lab.EventReturned: true, lab.EventPower: true, lab.EventPowerSeen: true, lab.EventProvision: true, lab.EventProvisionEnded: true,
-	lab.EventStage: true,
+	lab.EventStage: true, lab.EventExtended: true,
 }
 
 func (d *dashboard) happened(events []store.Event, lost bool) tea.Cmd {
 	d.all = d.all || lost
+	var cmds []tea.Cmd
+	if lost || slices.ContainsFunc(events, d.concernsWaiting) {
+		cmds = append(cmds, d.readWaiting())
+	}
+	changed := lost
 	for _, e := range events {
 		if !listChanges[e.Kind] {
 			continue
 		}
+		changed = true
 		d.stale[e.Machine] = true
 		d.all = d.all || e.Kind == lab.EventMachineAdded || e.Kind == lab.EventMachineRemoved || len(d.stale) > maxSingleReads
 	}
-	return d.reload()
+	if changed {
+		cmds = append(cmds, d.askQuery())
+	}
+	return tea.Batch(append(cmds, d.reload())...)
 }
 
 // reload reads what is stale, one read at a time, so that an old answer never
@@ -192,17 +208,23 @@ func (d *dashboard) update(msg tea.Msg) tea.Cmd {
 		} else {
 			d.say(msg.name + " is released")
 		}
+	case doneMsg:
+		d.done(msg)
 	case tea.KeyPressMsg:
 		return d.press(msg)
 	case tea.PasteMsg:
-		return d.edit(msg)
+		return tea.Batch(d.edit(msg), d.query())
+	case queryAnsweredMsg:
+		return d.answerQuery(msg)
+	case waitingMsg:
+		return d.showWaiting(msg)
 	}
 	return nil
 }
 
 func (d *dashboard) press(msg tea.KeyPressMsg) tea.Cmd {
 	if cmd, taken := d.list.press(msg); taken {
-		return cmd
+		return tea.Batch(cmd, d.query())
 	}
 	k := dashboardKeys
 	switch {
@@ -213,6 +235,7 @@ func (d *dashboard) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, listKeys.Clear):
 		d.subset = showAll
 		d.clear()
+		return d.query()
 	case key.Matches(msg, k.Show):
 		d.subset = (d.subset + 1) % subsets
 		d.choose()
@@ -234,20 +257,18 @@ func (d *dashboard) press(msg tea.KeyPressMsg) tea.Cmd {
 func (d *dashboard) actions() []menuItem {
 	k := dashboardKeys
 	m, ok := d.selected()
-	take, release, operate := "no machine is selected", "no machine is selected", "no machine is selected"
+	none, operate := "no machine is selected", "no machine is selected"
 	if ok {
-		take, release = reason(d.actor.MayReserve(m.Machine.Machine)), reason(d.actor.MayRelease(m.Machine.Machine))
-		operate = reason(d.actor.MayOperate(m.Machine.Machine))
+		none, operate = "", reason(d.actor.MayOperate(m.Machine.Machine))
 	}
 	admin := ""
 	if !d.actor.IsAdmin() {
 		admin = "only an admin sees them"
 	}
-	return append(about(m.Name, []menuItem{
-		{key: k.Take, why: take, do: func() tea.Cmd { return d.take(d, m.Name) }},
-		{key: k.Release, why: release, do: func() tea.Cmd { return d.askRelease(d, m.Machine) }},
-		{key: k.NextBoot, why: operate, do: func() tea.Cmd { return d.push(newNextBootPage(d.app, m.Name)) }},
-	}),
+	return append(d.holding(d, m.Machine, none),
+		menuItem{key: k.NextBoot, subject: m.Name, why: operate, do: func() tea.Cmd { return d.push(newNextBootPage(d.app, m.Name)) }},
+		menuItem{key: k.Queue, do: func() tea.Cmd { return d.push(newQueuePage(d.app)) }},
+		menuItem{key: k.Pools, do: func() tea.Cmd { return d.push(newPoolsPage(d.app)) }},
 		menuItem{key: k.Images, do: func() tea.Cmd { return d.push(newImagesPage(d.app)) }},
 		menuItem{key: k.Preseeds, do: func() tea.Cmd { return d.push(newPreseedsPage(d.app)) }},
 		menuItem{key: k.Discovered, subject: "discovered addresses", why: admin, do: func() tea.Cmd { return d.push(newDiscoveredPage(d.app)) }},
@@ -279,6 +300,6 @@ func (d *dashboard) status() string {
 		}
 	}
 	dot := d.theme.dim.Render(" · ")
-	return fmt.Sprintf("%d free", free) + dot + d.theme.mine.Render(fmt.Sprintf("%d yours", mine)) + dot +
+	return d.waitingText() + fmt.Sprintf("%d free", free) + dot + d.theme.mine.Render(fmt.Sprintf("%d yours", mine)) + dot +
 		fmt.Sprintf("%d in all", len(d.rows))
 }

@@ -11,7 +11,7 @@ import (
 
 // columnsFor divides the width of a window.
 func (d *dashboard) columnsFor(width int) columns {
-	name, arch, power, state := 8, 5, 9, 12
+	name, arch, power, state, left := 8, 5, 9, 12, 6
 	for _, r := range d.rows {
 		name = max(name, widths.StringWidth(r.Name))
 		if r.Stage != "" {
@@ -23,19 +23,25 @@ func (d *dashboard) columnsFor(width int) columns {
 	if width < 60 {
 		arch = 0
 	}
+	if width < 70 {
+		left = 0
+	}
 	if width < 48 {
 		state = 0
 	}
-	c := columns{name, arch, power, state}
+	c := columns{name, arch, power, state, left}
 	return append(c, c.rest(width-3))
 }
 
 func (d *dashboard) view(width, height int) ([]string, cursor) {
 	c := d.columnsFor(width)
-	heading := "   " + d.theme.dim.Render(c.line("NAME", "ARCH", "POWER", "STATE", "HELD BY"))
+	heading := "   " + d.theme.dim.Render(c.line("NAME", "ARCH", "POWER", "STATE", "LEFT", "HELD BY"))
 	note := ""
 	if d.subset != showAll {
 		note = d.subset.String() + " only"
+	}
+	if d.answered.problem != "" {
+		note = cut(clean(d.answered.problem), width/2)
 	}
 	return d.list.view(d.theme, width, height, heading, d.emptyText(), note, func(r row, selected bool) string {
 		return d.rowLine(c, r, selected)
@@ -55,13 +61,14 @@ func (d *dashboard) emptyText() string {
 
 func (d *dashboard) rowLine(c columns, r row, selected bool) string {
 	name, holders := clean(r.Name), d.holders(r.Machine)
+	until := d.until(r.Machine)
 	if selected {
-		return c.line(name, r.Arch, powerText(r.Power), stateText(r.Machine), holders)
+		return c.line(name, r.Arch, powerText(r.Power), stateText(r.Machine), leftText(until, d.now()), holders)
 	}
 	if r.HeldBy(d.actor.User.ID) {
 		holders, name = d.theme.mine.Render(holders), d.theme.strong.Render(name)
 	}
-	return c.line(name, d.theme.dim.Render(r.Arch), d.theme.power(r.Power), d.theme.state(r.State, stateText(r.Machine)), holders)
+	return c.line(name, d.theme.dim.Render(r.Arch), d.theme.power(r.Power), d.theme.state(r.State, stateText(r.Machine)), d.left(until), holders)
 }
 
 // holders is who holds a machine, "you" first.

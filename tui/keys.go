@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"slices"
+
 	"charm.land/bubbles/v2/key"
 )
 
@@ -76,27 +78,44 @@ func textHelp(title string, own ...key.Binding) keySection {
 	}
 }
 
+// holdKeys are those for who has a machine, and for how long.
+var holdKeys = struct{ Take, Reserve, Extend, Lend, Release, History key.Binding }{
+	Take:    bind("t", "take", "t"),
+	Reserve: bind("R", "take for a time, or wait", "R"),
+	Extend:  bind("E", "extend the term", "E"),
+	Lend:    bind("L", "lend, or take back", "L"),
+	Release: bind("r", "release, or give back", "r"),
+	History: bind("H", "who had it, and what for", "H"),
+}
+
+// all is holdKeys in the order in which help has them.
+func holdBindings() []key.Binding {
+	k := holdKeys
+	return []key.Binding{k.Take, k.Reserve, k.Extend, k.Lend, k.Release, k.History}
+}
+
 var dashboardKeys = struct {
-	Take, Release, Show, NextBoot, Images, Preseeds, Discovered, Help, Quit key.Binding
+	Show, Queue, Pools, NextBoot, Images, Preseeds, Discovered, Help, Quit key.Binding
 }{
-	Take:       bind("t", "take", "t"),
-	Release:    bind("r", "release", "r"),
+	Queue:      bind("Q", "who waits for machines", "Q"),
+	Pools:      bind("P", "pools of machines", "P"),
 	Show:       bind("m", "all, mine, free", "m"),
 	NextBoot:   nextBootKey,
 	Images:     bind("i", "images to boot", "i"),
 	Preseeds:   bind("p", "preseeds to install with", "p"),
-	Discovered: bind("d", "discovered addresses of no machine", "d"),
+	Discovered: bind("d", "addresses of no machine", "d"),
 	Help:       helpKey,
 	Quit:       quitKey,
 }
 
 func dashboardHelp() keySection {
-	l, k := listKeys, dashboardKeys
+	l, k, h := listKeys, dashboardKeys, holdKeys
 	return keySection{
 		title: "Machines",
-		short: []key.Binding{l.Open, k.Take, k.Release, l.Filter, named(k.Show, "mine"), named(actionsKey, "actions"), k.Help, k.Quit},
-		all: []key.Binding{l.Up, l.Down, l.PageUp, l.PageDown, l.Top, l.Bottom, l.Open, k.Take, k.Release,
-			l.Filter, k.Show, l.Clear, actionsKey, k.NextBoot, k.Images, k.Preseeds, k.Discovered, k.Help, k.Quit},
+		short: []key.Binding{l.Open, h.Take, named(h.Release, "release"), l.Filter, named(k.Show, "mine"), named(actionsKey, "actions"), k.Help, k.Quit},
+		all: slices.Concat(
+			[]key.Binding{l.Up, l.Down, l.PageUp, l.PageDown, l.Top, l.Bottom, l.Open, l.Filter, k.Show, l.Clear, actionsKey}, holdBindings(),
+			[]key.Binding{k.Queue, k.Pools, k.NextBoot, k.Images, k.Preseeds, k.Discovered, k.Help, k.Quit}),
 	}
 }
 
@@ -115,7 +134,7 @@ func filterHelp() keySection {
 
 var machineKeys = struct {
 	Type, Keyboard, Scroll, Zoom, On, Shutdown, Off, Reset, Cycle, Interrupt, Break, Boot, Light,
-	Inventory, NextBoot, Provision, EndRun, Take, Release, Up, Down, Back, Help, Quit key.Binding
+	Inventory, NextBoot, Provision, EndRun, Up, Down, Back, Help, Quit key.Binding
 }{
 	Type:      bind("c", "type into the console", "c", "enter", "tab"),
 	Keyboard:  bind("T", "take the console's keyboard", "T"),
@@ -134,8 +153,6 @@ var machineKeys = struct {
 	NextBoot:  nextBootKey,
 	Provision: bind("p", "provision", "p"),
 	EndRun:    bind("e", "end the run: boot from disk", "e"),
-	Take:      bind("t", "take", "t"),
-	Release:   bind("r", "release", "r"),
 	Up:        upKey,
 	Down:      downKey,
 	Back:      backKey,
@@ -154,7 +171,7 @@ func machineHelp(mayTake, mayOperate, running bool) keySection {
 	k := machineKeys
 	var short []key.Binding
 	if mayTake {
-		short = append(short, k.Take)
+		short = append(short, holdKeys.Take)
 	}
 	if mayOperate {
 		short = append(short, named(k.Type, "type"), k.Provision)
@@ -163,13 +180,14 @@ func machineHelp(mayTake, mayOperate, running bool) keySection {
 		}
 		scroll := k.Scroll
 		scroll.SetHelp("pgup", "log")
-		short = append(short, named(actionsKey, "actions"), scroll, named(k.On, "on"), named(k.Off, "off"), k.Release, named(k.Zoom, "zoom"))
+		short = append(short, named(actionsKey, "actions"), scroll, named(k.On, "on"), named(k.Off, "off"), named(holdKeys.Release, "release"), named(k.Zoom, "zoom"))
 	}
 	return keySection{
 		title: "A machine",
 		short: append(short, k.Back, k.Help),
-		all: []key.Binding{k.Type, k.Keyboard, k.Scroll, k.Zoom, actionsKey, k.On, k.Shutdown, k.Off, k.Reset, k.Cycle, k.Interrupt,
-			k.Break, k.Boot, k.Light, k.Inventory, k.NextBoot, k.Provision, k.EndRun, k.Take, k.Release, k.Up, k.Down, k.Back, k.Help, k.Quit},
+		all: slices.Concat([]key.Binding{k.Type, k.Keyboard, k.Scroll, k.Zoom, actionsKey, k.On, k.Shutdown, k.Off, k.Reset, k.Cycle, k.Interrupt,
+			k.Break, k.Boot, k.Light, k.Inventory, k.NextBoot, k.Provision, k.EndRun}, holdBindings(),
+			[]key.Binding{k.Up, k.Down, k.Back, k.Help, k.Quit}),
 	}
 }
 
@@ -356,3 +374,24 @@ func discoveredHelp() keySection {
 	s.short = []key.Binding{named(addMachineKey, "new machine of it"), refreshKey, listKeys.Filter, pageKeys.Back, pageKeys.Help}
 	return s
 }
+
+var queueKeys = struct{ Wait, Leave key.Binding }{
+	Wait:  bind("n", "wait for a machine", "n"),
+	Leave: bind("d", "wait no more", "d"),
+}
+
+func queueHelp() keySection {
+	s := listHelp("Who waits for machines", queueKeys.Wait, queueKeys.Leave)
+	s.short = []key.Binding{listKeys.Open, queueKeys.Wait, queueKeys.Leave, listKeys.Filter, pageKeys.Back, pageKeys.Help}
+	return s
+}
+
+func placeHelp() keySection { return textHelp("A place in the queue") }
+
+func historyHelp() keySection { return listHelp("Who has had a machine, and what for", refreshKey) }
+
+func heldHelp() keySection { return textHelp("A time in which somebody had a machine") }
+
+func poolsHelp() keySection { return listHelp("Pools of machines", refreshKey) }
+
+func poolHelp() keySection { return textHelp("A pool of machines") }

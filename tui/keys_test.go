@@ -48,6 +48,7 @@ func keySections() []keySection {
 	return []keySection{
 		dashboardHelp(), filterHelp(), machineHelp(true, true, true), consoleHelp(), logHelp(), logPromptHelp(noPrompt), inventoryHelp(),
 		nextBootHelp(), imagesHelp(), imageHelp(), uploadHelp(), preseedsHelp(), preseedHelp(), previewHelp(), discoveredHelp(),
+		queueHelp(), placeHelp(), historyHelp(), heldHelp(), poolsHelp(), poolHelp(),
 		menuHelp(), formHelp(), questionHelp(),
 	}
 }

@@ -15,6 +15,7 @@ type list[T any] struct {
 	name func(T) string // tells them apart: the selection stays on it
 	text func(T) string // what a filter looks at, in lower case
 	only func(T) bool   // which are listed, whatever the filter; nil: all
+	asks func() bool    // the filter is no words to look for: only has heeded it; nil: it never is
 
 	rows    []T
 	listed  []int  // indexes into rows
@@ -51,6 +52,9 @@ func (l *list[T]) set(rows []T) {
 func (l *list[T]) choose() {
 	place := l.place()
 	words := strings.Fields(strings.ToLower(l.filter.Value()))
+	if l.asks != nil && l.asks() {
+		words = nil
+	}
 	l.listed = l.listed[:0]
 	for i, r := range l.rows {
 		if l.only != nil && !l.only(r) {

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -29,6 +30,9 @@ type machinePage struct {
 
 	reading reading
 
+	pools      []pool // that the machine is in
+	poolsStale bool
+
 	pane   *pane
 	scroll *scrollback     // in the place of the pane; nil: none
 	log    *lab.ConsoleLog // that was read last; nil: none yet
@@ -39,7 +43,7 @@ type machinePage struct {
 }
 
 func newMachinePage(a *app, name string) *machinePage {
-	p := &machinePage{app: a, name: name}
+	p := &machinePage{app: a, name: name, poolsStale: true}
 	p.ctx, p.cancel = context.WithCancel(a.ctx)
 	p.pane = newPane(p)
 	return p
@@ -49,6 +53,7 @@ type detailMsg struct {
 	detail lab.MachineDetail
 	events []store.Event
 	site   lab.Site
+	pools  []pool // where they were read
 	err    error
 }
 
@@ -71,8 +76,10 @@ func (p *machinePage) act(doing, done string, call func(context.Context) error) 
 
 func (p *machinePage) happened(events []store.Event, lost bool) tea.Cmd {
 	concerned := lost
+	p.poolsStale = p.poolsStale || lost
 	for _, e := range events {
-		concerned = concerned || e.Machine == p.name || e.Kind == lab.EventSiteChanged
+		concerned = concerned || e.Machine == p.name || e.Kind == lab.EventSiteChanged || e.Kind == lab.EventPoolChanged
+		p.poolsStale = p.poolsStale || e.Kind == lab.EventPoolChanged
 	}
 	if !concerned {
 		return nil
@@ -84,6 +91,8 @@ func (p *machinePage) reload() tea.Cmd {
 	if !p.reading.begin() {
 		return nil
 	}
+	pools, stale := p.pools, p.poolsStale // they may be long, and change seldom
+	p.poolsStale = false
 	return p.do(func() tea.Msg {
 		detail, err := p.lab.Machine(p.ctx, p.actor, p.name)
 		if err != nil {
@@ -94,7 +103,11 @@ func (p *machinePage) reload() tea.Cmd {
 			return detailMsg{err: err}
 		}
 		site, err := p.lab.Site(p.ctx, p.actor)
-		return detailMsg{detail, events, site, err}
+		if err == nil && stale {
+			pools, err = p.readPools(p.ctx)
+			pools = slices.DeleteFunc(pools, func(l pool) bool { return !slices.Contains(l.Machines, detail.Name) })
+		}
+		return detailMsg{detail, events, site, pools, err}
 	})
 }
 
@@ -152,12 +165,12 @@ func (p *machinePage) show(msg detailMsg) tea.Cmd {
 		again = p.reload()
 	}
 	if msg.err != nil {
-		p.problem = msg.err.Error()
+		p.problem, p.poolsStale = msg.err.Error(), true
 		p.leaveGone(p, msg.err, p.loaded && !p.typing)
 		return again
 	}
 	before := p.detail
-	p.detail, p.events, p.settings, p.loaded, p.problem = msg.detail, msg.events, msg.site, true, ""
+	p.detail, p.events, p.settings, p.pools, p.loaded, p.problem = msg.detail, msg.events, msg.site, msg.pools, true, ""
 	return tea.Batch(again, p.reopen(before))
 }
 

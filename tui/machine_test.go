@@ -42,7 +42,7 @@ func TestTakingAMachineOpensItsPageWithItsConsole(t *testing.T) {
 			prints(t, s.bmc("amd-rome-02").line(t), bootText)
 			p.awaits("amd-rome-02 is yours", "● live", ":~#")
 			if size.height > 10 {
-				p.awaits("you since 09:26:53")
+				p.awaits("Held by   you")
 			}
 			if size.height > 24 {
 				p.awaits("console opened")
@@ -145,7 +145,7 @@ func TestPageOfAMachineOfSomebodyElseSaysWhatTheLabSays(t *testing.T) {
 	p := s.sit(grace, 80, 24)
 	p.awaits("ampere-01")
 	p.press("j", "j", enterKey)
-	p.awaits("open the console of ampere-01: it is held by ada", "ada since")
+	p.awaits("open the console of ampere-01: it is held by ada", "Held by   ada")
 	p.golden("refused-80x24")
 	p.press("r")
 	p.awaits("✗ ampere-01: it is held by ada")

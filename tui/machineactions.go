@@ -29,7 +29,7 @@ func (p *machinePage) actions() []menuItem {
 	if run == "" && (p.detail.Run == nil || p.detail.Run.State != store.RunRunning) {
 		run = "no run is going on"
 	}
-	return about(p.name, []menuItem{
+	return append(about(p.name, []menuItem{
 		{key: k.On, why: bmc, do: func() tea.Cmd {
 			return p.power(lab.TurnOn, "Turning "+p.name+" on ...", p.name+" is told to turn on")
 		}},
@@ -59,9 +59,7 @@ func (p *machinePage) actions() []menuItem {
 				return p.lab.EndRun(ctx, p.actor, p.name)
 			})
 		}},
-		{key: k.Take, why: reason(p.actor.MayReserve(m)), do: func() tea.Cmd { return p.take(p, p.name) }},
-		{key: k.Release, why: reason(p.actor.MayRelease(m)), do: func() tea.Cmd { return p.askRelease(p, p.detail.Machine) }},
-	})
+	}), p.holding(p, p.detail.Machine, "")...)
 }
 
 // asking does something once the person has said yes.

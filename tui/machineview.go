@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -99,13 +100,30 @@ func (p *machinePage) facts(width int) []string {
 		if h.UserID == p.actor.User.ID {
 			who = t.mine.Render("you")
 		}
-		f.line(label, who+t.dim.Render(" since "+p.clock(h.Since))+"  "+clean(h.Reason))
+		since, term := t.dim.Render(" since "+p.clock(h.Since)), p.termText(h)
+		if term != "" && f.paired {
+			since, term = "  "+term, "" // of both, what is left matters more
+		}
+		f.line(label, who+since+"  "+clean(h.Reason))
+		if term != "" {
+			f.line("", term)
+		}
 	}
 
 	if mode := p.consoleMode(); mode != "" {
 		f.line("Console", mode)
 	}
 	f.short("Machine", d.Arch+" "+d.Subarch)
+	for i, l := range p.pools {
+		label, who := "Pool", clean(strings.Join(l.Groups, ", "))
+		if i > 0 {
+			label = ""
+		}
+		if !l.open {
+			who += ", not for you"
+		}
+		f.line(label, clean(l.Name)+t.dim.Render("  for "+cmp.Or(who, "admins")))
+	}
 	for i, n := range d.Interfaces {
 		label := "MAC"
 		if i > 0 {
@@ -120,6 +138,21 @@ func (p *machinePage) facts(width int) []string {
 		f.text("Options", d.KernelOptions, 3, t.plain)
 	}
 	return f.lines
+}
+
+// termText is how long somebody has a machine yet, and from whom.
+func (p *machinePage) termText(h store.Holder) (text string) {
+	if !h.Until.IsZero() {
+		left := " left"
+		if !h.Until.After(p.now()) {
+			left = ""
+		}
+		text = p.left(h.Until) + p.theme.dim.Render(left+", until "+p.clock(h.Until))
+	}
+	if h.LentBy != "" {
+		text = strings.TrimSpace(text + "  " + p.theme.dim.Render("lent by "+p.who(h.LentBy)))
+	}
+	return text
 }
 
 // consoleMode says when the console is connected, where that is not always, or

@@ -148,5 +148,5 @@ func (m *menu) bindings() []key.Binding {
 }
 
 func (a *app) menuBox() string {
-	return strings.Join(a.menu.box(a.theme, a.width, a.height-2), "\n")
+	return strings.Join(a.menu.box(a.theme, a.width, a.height-4), "\n")
 }

@@ -75,7 +75,7 @@ func TestDashboardLeadsEverywhere(t *testing.T) {
 	p := s.sit(grace, 80, 24)
 	p.awaits("amd-rome-01")
 	p.press("a")
-	p.awaits("what would it boot now?", "images to boot", "discovered addresses of no machine ✗")
+	p.awaits("what would it boot now?", "images to boot", "addresses of no machine ✗")
 	p.golden("dashboard-actions-80x24")
 	p.press("d")
 	p.awaits("\n ✗ only an admin sees them")

@@ -61,14 +61,22 @@ func Run(ctx context.Context, cfg Config, term Terminal) error {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	var a *app
+	defer func() { a.close() }()
+	return show(ctx, term, func(ctx context.Context, paint *painter) tea.Model {
+		a = newApp(ctx, cfg, paint)
+		return a
+	})
+}
+
+// show runs a model that draws with the painter, as [Run] says.
+func show(ctx context.Context, term Terminal, model func(context.Context, *painter) tea.Model) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
 	profile := colorprofile.Env(term.Env)
 	paint := newPainter(term.Out, term.Env, profile)
-	a := newApp(ctx, cfg, paint)
-	defer a.close()
-	program := tea.NewProgram(a,
+	program := tea.NewProgram(model(ctx, paint),
 		tea.WithContext(ctx),
 		tea.WithInput(nil), // see readInput
 		tea.WithOutput(io.Discard),
@@ -95,7 +103,7 @@ func Run(ctx context.Context, cfg Config, term Terminal) error {
 	case cause != nil:
 		return cause
 	case errors.Is(err, tea.ErrProgramPanic):
-		return fmt.Errorf("the dashboard has failed, which is a mistake in it: %w", err)
+		return fmt.Errorf("the screen has failed, which is a mistake in it: %w", err)
 	}
 	return err
 }
