@@ -61,6 +61,7 @@ var measures = []struct {
 	{"tftploss", tftpLoss},
 	{"tftpboot", tftpBoots},
 	{"upload", uploads},
+	{"hook", dhcpHook},
 	{"kea", keaHook},
 }
 
