@@ -97,7 +97,7 @@ func (l *Lab) attachMachines(ctx context.Context) error {
 		if old != nil {
 			old.stop()
 		}
-		l.attachLocked(w.machine, w.bmc, advised{bmc}).keepConsole(site.keeps(w.machine))
+		l.attachLocked(w.machine, w.bmc, advised{l.observed(bmc)}).keepConsole(site.keeps(w.machine))
 		if running[w.machine.ID] {
 			l.holdConsoleLocked(w.machine.ID)
 		}

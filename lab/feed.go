@@ -28,7 +28,9 @@ func (l *Lab) feed(ctx context.Context, last int64) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	var seen int64
+	defer l.fed.Store(0)
 	for {
+		l.fed.Store(time.Now().UnixNano())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -58,6 +60,7 @@ func (l *Lab) publishAfter(ctx context.Context, last int64) (int64, error) {
 		}
 		last = events[len(events)-1].ID
 		l.react(ctx, events)
+		l.observe(ctx, events)
 		l.bus.Publish(events...)
 	}
 }

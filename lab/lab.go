@@ -52,6 +52,8 @@ type Config struct {
 	// MaxDiscovered is how many addresses of no machine are remembered, the
 	// ones seen last; zero for 1000.
 	MaxDiscovered int
+
+	Observer Observer // is told what is worth counting; nil: nobody
 }
 
 // Lab is the rules over one store. It is safe for concurrent use.
@@ -73,6 +75,7 @@ type Lab struct {
 	sightings     *sightings
 	holds         *addressHolds
 	maxDiscovered int
+	observer      Observer
 
 	consoleRoot    *os.Root
 	consoleLogs    *transcript.Folder
@@ -81,6 +84,7 @@ type Lab struct {
 
 	bus      Bus
 	wakeFeed chan struct{}
+	fed      atomic.Int64 // when the feed was alive last, in Unix nanoseconds; 0: it does not run
 
 	waiters          waiters
 	turningOff       map[int64]chan struct{} // by machine id: closed when its BMC has answered; guarded by mu
@@ -142,6 +146,7 @@ func New(cfg Config) (*Lab, error) {
 		sightings:     newSightings(),
 		holds:         newAddressHolds(),
 		maxDiscovered: cfg.MaxDiscovered,
+		observer:      cfg.Observer,
 
 		consoleRoot: consoleRoot,
 		patterns:    patterns{found: make(chan foundPattern, foundDepth)},

@@ -25,9 +25,10 @@ var httpStatus = map[lab.Code]int{
 
 func (s *Server) newHTTP() (*http.Server, error) {
 	r := chi.NewRouter()
-	r.Use(middleware.Recoverer)
+	r.Use(s.metrics.Requests, middleware.Recoverer)
 	r.Get("/", s.welcome)
-	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	s.probeRoutes(r)
+	s.observerRoutes(r)
 	r.Mount("/dhcp", s.hookGuard.Guard(http.StripPrefix("/dhcp", boot.DHCPHandler(s.lab.DHCP(), s.log)), s.log))
 	s.imageRoutes(r)
 	s.preseedRoutes(r)
@@ -36,6 +37,7 @@ func (s *Server) newHTTP() (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.programs = programs
 	r.Mount(api.Prefix, programs)
 	return &http.Server{
 		Handler:           r,

@@ -34,8 +34,14 @@ func (s *Server) imageRoutes(r chi.Router) {
 // tokenHandler answers a request of whoever has shown a token.
 type tokenHandler func(lab.Actor, http.ResponseWriter, *http.Request) error
 
-// withToken asks for a token (RFC 6750 §2.1), and tells errors.
+// withToken asks for a token that may change things.
 func (s *Server) withToken(handle tokenHandler) http.HandlerFunc {
+	return s.withScope(store.ScopeOperate, handle)
+}
+
+// withScope asks for a token (RFC 6750 §2.1) with at least that scope, and tells
+// errors.
+func (s *Server) withScope(scope store.TokenScope, handle tokenHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -43,7 +49,7 @@ func (s *Server) withToken(handle tokenHandler) http.HandlerFunc {
 			http.Error(w, "show a token: Authorization: Bearer TOKEN", http.StatusUnauthorized)
 			return
 		}
-		actor, err := s.lab.Authenticate(r.Context(), strings.TrimSpace(token), store.ScopeOperate, r.RemoteAddr)
+		actor, err := s.lab.Authenticate(r.Context(), strings.TrimSpace(token), scope, r.RemoteAddr)
 		if errors.Is(err, lab.ErrToken) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="provisioner", error="invalid_token"`)
 			http.Error(w, err.Error(), http.StatusUnauthorized)

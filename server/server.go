@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"charm.land/ssh"
@@ -18,6 +19,8 @@ import (
 
 	"provisioner/boot"
 	"provisioner/lab"
+	"provisioner/server/api"
+	"provisioner/server/metrics"
 )
 
 // Config is what a [Server] needs.
@@ -29,6 +32,10 @@ type Config struct {
 	HostKey  string // path of the ssh host key, which is made where it is missing
 	DHCP     DHCPConfig
 	Logger   *slog.Logger
+
+	// MetricsAddr is where metrics can be read without a token; empty: nowhere.
+	MetricsAddr string
+	Metrics     *metrics.Metrics // which the lab tells, too; nil: it does not
 }
 
 // DHCPConfig is what a [Server] does for machines that ask for a boot. The zero
@@ -57,6 +64,12 @@ type Server struct {
 	dhcp         *boot.DHCPServer
 	terminals    terminals
 
+	programs        api.Handler
+	metrics         *metrics.Metrics
+	metricsListener net.Listener // nil: there is none
+	metricsHTTP     *http.Server
+	serving         atomic.Bool
+
 	stopping context.Context //nolint:containedctx // what sessions end with, besides their own
 	stop     context.CancelCauseFunc
 }
@@ -76,9 +89,12 @@ func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
 		}
 	}
 	s := &Server{
-		lab: cfg.Lab, log: cfg.Logger, hookGuard: cfg.DHCP.Hook,
+		lab: cfg.Lab, log: cfg.Logger, hookGuard: cfg.DHCP.Hook, metrics: cfg.Metrics,
 		proxyDHCP: boot.NewProxyDHCP(cfg.Lab.DHCP(), cfg.Logger),
 		dhcp:      boot.NewDHCPServer(cfg.Lab.DHCPLeases(), cfg.Logger),
+	}
+	if s.metrics == nil {
+		s.metrics = metrics.New()
 	}
 	s.stopping, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
@@ -92,6 +108,11 @@ func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	if s.httpListener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {
 		return nil, listenError("HTTP", "--http-addr", cfg.HTTPAddr, err)
+	}
+	if cfg.MetricsAddr != "" {
+		if s.metricsListener, err = lc.Listen(ctx, "tcp", cfg.MetricsAddr); err != nil {
+			return nil, listenError("metrics", "--metrics-addr", cfg.MetricsAddr, err)
+		}
 	}
 	packets, err := lc.ListenPacket(ctx, "udp", cfg.TFTPAddr)
 	if err != nil {
@@ -118,6 +139,14 @@ func Listen(ctx context.Context, cfg Config) (_ *Server, err error) {
 		t.Name = lab.LogName(t.Name)
 		t.Log(s.log)
 	})
+	s.metricsHTTP = s.newMetricsHTTP()
+	s.metrics.Collect(metrics.Sources{
+		Lab:       func(ctx context.Context) (lab.Statistics, error) { return s.lab.Statistics(ctx, lab.Local) },
+		TFTP:      s.tftp.Stats,
+		ProxyDHCP: s.ProxyDHCP,
+		DHCP:      s.DHCP,
+		API:       s.programs.Stats,
+	})
 	return s, nil
 }
 
@@ -134,6 +163,14 @@ func (s *Server) HTTPAddr() net.Addr { return s.httpListener.Addr() }
 // TFTPAddr is where machines get their boot files.
 func (s *Server) TFTPAddr() net.Addr { return s.tftpConn.LocalAddr() }
 
+// MetricsAddr is where metrics are read without a token; nil: nowhere.
+func (s *Server) MetricsAddr() net.Addr {
+	if s.metricsListener == nil {
+		return nil
+	}
+	return s.metricsListener.Addr()
+}
+
 // ProxyDHCP counts what the ProxyDHCP does.
 func (s *Server) ProxyDHCP() boot.ProxyDHCPStats { return s.proxyDHCP.Stats() }
 
@@ -147,6 +184,9 @@ func (s *Server) closeListeners() error {
 	}
 	if s.httpListener != nil {
 		errs = append(errs, s.httpListener.Close())
+	}
+	if s.metricsListener != nil {
+		errs = append(errs, s.metricsListener.Close())
 	}
 	if s.tftpConn != nil {
 		errs = append(errs, s.tftpConn.Close())
@@ -167,6 +207,15 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 		return nil
 	})
+	if s.metricsListener != nil {
+		group.Go(func() error {
+			if err := s.metricsHTTP.Serve(s.metricsListener); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve metrics: %w", err)
+			}
+			return nil
+		})
+	}
+	s.serving.Store(true)
 	group.Go(func() error {
 		if err := s.ssh.Serve(s.sshListener); !errors.Is(err, ssh.ErrServerClosed) {
 			return fmt.Errorf("serve ssh: %w", err)
@@ -190,6 +239,8 @@ func (s *Server) Serve(ctx context.Context) error {
 			if s.http.Shutdown(goodbye) != nil {
 				_ = s.http.Close()
 			}
+			s.programs.Wait()
+			_ = s.metricsHTTP.Close()
 			return nil
 		})
 		return both.Wait()

@@ -23,6 +23,7 @@ import (
 	"provisioner/ipmi"
 	"provisioner/lab"
 	"provisioner/server"
+	"provisioner/server/metrics"
 	"provisioner/store"
 )
 
@@ -45,8 +46,9 @@ func start(t *testing.T) *product {
 		t.Fatal(err)
 	}
 	p := &product{t: t, dir: dir, bmc: &fakeBMC{opened: make(chan net.Conn, 10)}}
+	counts := metrics.New()
 	p.lab, err = lab.New(lab.Config{
-		Store: db, DataDir: dir, PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1"},
+		Store: db, DataDir: dir, PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Observer: counts,
 		NewBMC: func(b store.BMC) (lab.BMC, error) {
 			if b.Address == "alive" {
 				return p.bmc, nil
@@ -67,7 +69,7 @@ func start(t *testing.T) *product {
 	}
 	p.Server, err = server.Listen(t.Context(), server.Config{
 		Lab: p.lab, SSHAddr: "127.0.0.1:0", HTTPAddr: "127.0.0.1:0", TFTPAddr: "127.0.0.1:0",
-		HostKey: filepath.Join(dir, "host_key"), Logger: slog.New(slog.DiscardHandler),
+		HostKey: filepath.Join(dir, "host_key"), Logger: slog.New(slog.DiscardHandler), MetricsAddr: "127.0.0.1:0", Metrics: counts,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"provisioner/boot"
 	"provisioner/lab"
 	"provisioner/server"
+	"provisioner/server/metrics"
 	"provisioner/store"
 )
 
@@ -28,6 +29,7 @@ type listen struct {
 	SSHAddr   string   `name:"ssh-addr" default:":2222" help:"Where people log in."`
 	HTTPAddr  string   `name:"http-addr" default:":8080" help:"API, DHCP hook and preseeds."`
 	TFTPAddr  string   `name:"tftp-addr" default:":6969" help:"Boot files. Machines ask port 69."`
+	Metrics   string   `name:"metrics-addr" placeholder:"ADDRESS" help:"Where metrics, /healthz and /readyz are read without a token, such as 127.0.0.1:9100. Left out: metrics are at the HTTP address, for tokens."`
 	PublicURL *url.URL `name:"public-url" help:"Base of the addresses that machines are given, such as http://10.0.0.1:8080/. Left out: this host's address, and the HTTP port."`
 	LogLevel  string   `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 }
@@ -97,7 +99,10 @@ func serve(ctx context.Context, addrs listen, dhcp dhcpFlags, dataDir string, pr
 	if publicURL == nil {
 		publicURL = guessPublicURL(addrs.HTTPAddr)
 	}
-	l, err := lab.New(lab.Config{Store: db, DataDir: dataDir, PublicURL: publicURL, Logger: log, MaxDiscovered: dhcp.MaxDiscovered})
+	counts := metrics.New()
+	l, err := lab.New(lab.Config{
+		Store: db, DataDir: dataDir, PublicURL: publicURL, Logger: log, MaxDiscovered: dhcp.MaxDiscovered, Observer: counts,
+	})
 	if err != nil {
 		return err
 	}
@@ -105,6 +110,7 @@ func serve(ctx context.Context, addrs listen, dhcp dhcpFlags, dataDir string, pr
 	s, err := server.Listen(ctx, server.Config{
 		Lab: l, SSHAddr: addrs.SSHAddr, HTTPAddr: addrs.HTTPAddr, TFTPAddr: addrs.TFTPAddr,
 		HostKey: filepath.Join(dataDir, "ssh_host_ed25519_key"), Logger: log, DHCP: dhcpConfig,
+		MetricsAddr: addrs.Metrics, Metrics: counts,
 	})
 	if err != nil {
 		return err

@@ -149,6 +149,18 @@ func (c *Console) AwaitConnected(ctx context.Context) error {
 	}
 }
 
+// Stats returns how the connection stands, and how many guests there are.
+func (c *Console) Stats() (state State, guests int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for v := range c.viewers {
+		if v.name != "" {
+			guests++
+		}
+	}
+	return c.status.State, guests
+}
+
 // Close ends the connection and all viewers. It waits until the machine's
 // stream is closed, so that no BMC keeps a session that nobody uses, and what
 // it printed is on disk.

@@ -44,6 +44,10 @@ type Handler struct {
 // Stats counts what the handler does for those who stay.
 func (h Handler) Stats() Stats { return h.api.live.stats() }
 
+// Wait waits until all have left whom ctx of [New] sends away, and for whom an
+// [http.Server] does not wait: at most some seconds.
+func (h Handler) Wait() { h.api.live.visits.Wait() }
+
 // New returns the API of a lab. Who follows events or watches a console is told
 // when ctx ends, and sent away. It fails where its own examples do not fit its
 // operations.

@@ -62,6 +62,8 @@ func (a *api) serveConsole(w http.ResponseWriter, r *http.Request, machine strin
 		return &lab.Error{Code: lab.Unavailable, Message: "open a console: there are " + strconv.Itoa(maxConsoles) + " already; leave some of them"}
 	}
 	defer a.live.consoles.Add(-1)
+	a.live.visits.Add(1)
+	defer a.live.visits.Done()
 	asked := r.URL.Query()
 	ctx, leave := a.session(context.WithoutCancel(r.Context()), actorOf(r.Context()))
 	defer leave()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +38,9 @@ type live struct {
 	stopping  context.Context //nolint:containedctx // ends streams and consoles, not requests
 	heartbeat time.Duration
 
-	streams, consoles atomic.Int64 // open now
-	told, skipped     atomic.Int64 // events
+	streams, consoles atomic.Int64   // open now
+	visits            sync.WaitGroup // at consoles
+	told, skipped     atomic.Int64   // events
 	encoded           [4096]atomic.Pointer[encodedEvent]
 }
 
