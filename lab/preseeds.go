@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"provisioner/boot"
 	"provisioner/store"
@@ -154,6 +155,10 @@ type PreseedChange struct {
 	Content     *string
 	KnownGood   *bool
 	Public      *bool
+
+	// Base is the content that Content was made from: where it is another one
+	// by now, somebody else has changed it, and the change is a [Conflict].
+	Base *string
 }
 
 // ChangePreseed changes a preseed. Its owner and admins may. A run that is
@@ -175,6 +180,9 @@ func (l *Lab) ChangePreseed(ctx context.Context, actor Actor, name string, chang
 		before, use, err := ownedPreseed(ctx, tx, actor, name)
 		if err != nil {
 			return err
+		}
+		if change.Base != nil && *change.Base != before.Content {
+			return fail(Conflict, "somebody else has changed it meanwhile, at %s", before.UpdatedAt.UTC().Format(time.TimeOnly+" MST"))
 		}
 		after := change.of(before)
 		if after == before {

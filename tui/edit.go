@@ -398,7 +398,7 @@ func (e *editor) frame() frame {
 // scroll has the window show the cursor, and returns its column.
 func (e *editor) scroll(width, room int) (column int) {
 	line := e.text.cursor.line
-	e.top = min(max(e.top, line-room+1), line)
+	e.top = min(max(e.top, line-room+1), line, max(0, len(e.text.lines)-room))
 	column = cells(e.text.line()[:e.text.cursor.at])
 	if column < e.left || column >= e.left+width {
 		e.left = max(0, column-width/2)

@@ -31,7 +31,7 @@ type editing struct {
 	saved bool // of Edit, when done is closed
 }
 
-func edit(t *testing.T, cfg EditConfig, width, height int) *editing {
+func edits(t *testing.T, cfg EditConfig, width, height int) *editing {
 	in, keys := io.Pipe()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &editing{saves: make(chan saveRequest), seat: &seat{
@@ -94,13 +94,13 @@ func (p *editing) ended(saved bool) {
 const (
 	ctrlF, ctrlK, ctrlN, ctrlS, ctrlU, ctrlX, ctrlZ = "\x06", "\x0b", "\x0e", "\x13", "\x15", "\x18", "\x1a"
 
-	down, end, pageDown = "\x1b[B", "\x1b[F", "\x1b[6~"
+	downKeys, endKey = "\x1b[B", "\x1b[F"
 )
 
 func TestTextIsEditedAndSaved(t *testing.T) {
-	p := edit(t, EditConfig{Text: "d-i one\n\td-i two\n"}, 80, 24)
+	p := edits(t, EditConfig{Text: "d-i one\n\td-i two\n"}, 80, 24)
 	p.awaits("preseed debian-12", "1 d-i one", "line 1 of 3, column 1", "ctrl+s save")
-	p.press(end, " string {{ hostname }}", down, end, "\x7f\x7f\x7f", "2")
+	p.press(endKey, " string {{ hostname }}", downKeys, endKey, "\x7f\x7f\x7f", "2")
 	p.awaits("1 d-i one string {{ hostname }}", "2         d-i 2", "changed  line 2 of 3, column 14")
 	p.golden("edit-80x24")
 	p.press(ctrlS)
@@ -111,7 +111,7 @@ func TestTextIsEditedAndSaved(t *testing.T) {
 }
 
 func TestMistakeIsShownWhereItIs(t *testing.T) {
-	p := edit(t, EditConfig{Text: strings.Repeat("line\n", 50) + "{% if %}"}, 60, 10)
+	p := edits(t, EditConfig{Text: strings.Repeat("line\n", 50) + "{% if %}"}, 60, 10)
 	p.awaits("line 1 of 51")
 	p.press(ctrlS)
 	p.asked(strings.Repeat("line\n", 50)+"{% if %}", false).answer <- saveAnswer{51, &lab.Error{Code: lab.Invalid, Message: "Syntax error - line: 51"}}
@@ -121,7 +121,7 @@ func TestMistakeIsShownWhereItIs(t *testing.T) {
 }
 
 func TestWhatSomebodyElseHasSavedIsNotOverwrittenUnasked(t *testing.T) {
-	p := edit(t, EditConfig{Text: "one"}, 80, 10)
+	p := edits(t, EditConfig{Text: "one"}, 80, 10)
 	conflict := saveAnswer{0, &lab.Error{Code: lab.Conflict, Message: "somebody else has changed it"}}
 	p.press("x", ctrlS)
 	p.asked("xone", false).answer <- conflict
@@ -139,7 +139,7 @@ func TestWhatSomebodyElseHasSavedIsNotOverwrittenUnasked(t *testing.T) {
 }
 
 func TestWhatIsTypedWhileATextIsSavedIsNotLost(t *testing.T) {
-	p := edit(t, EditConfig{Text: ""}, 80, 10)
+	p := edits(t, EditConfig{Text: ""}, 80, 10)
 	p.press("a", ctrlS, "b", ctrlS, "c")
 	p.asked("a", false).answer <- saveAnswer{}
 	p.asked("ab", false).answer <- saveAnswer{}
@@ -151,7 +151,7 @@ func TestWhatIsTypedWhileATextIsSavedIsNotLost(t *testing.T) {
 }
 
 func TestEditorFindsCutsAndUndoes(t *testing.T) {
-	p := edit(t, EditConfig{Text: "one\ntwo\nthree two\nfour\n"}, 80, 10)
+	p := edits(t, EditConfig{Text: "one\ntwo\nthree two\nfour\n"}, 80, 10)
 	p.press(ctrlF)
 	p.awaits("find:")
 	p.press("TWO\r")
@@ -173,7 +173,7 @@ func TestEditorFindsCutsAndUndoes(t *testing.T) {
 }
 
 func TestTextOfOthersIsOnlyLookedAt(t *testing.T) {
-	p := edit(t, EditConfig{Text: "secret\x1b]0;owned\x07", ReadOnly: "only ada or an admin may"}, 80, 10)
+	p := edits(t, EditConfig{Text: "secret\x1b]0;owned\x07", ReadOnly: "only ada or an admin may"}, 80, 10)
 	p.awaits("read only", "only ada or an admin may", "secret·]0;owned·", "!ctrl+s")
 	p.press("x", ctrlS, ctrlK)
 	p.awaits("1 secret")
@@ -182,15 +182,15 @@ func TestTextOfOthersIsOnlyLookedAt(t *testing.T) {
 }
 
 func TestEditorShowsTheCursorInAnyWindow(t *testing.T) {
-	p := edit(t, EditConfig{Text: strings.Repeat("0123456789", 12) + "END\n" + strings.Repeat("line\n", 30) + "last"}, 40, 8)
+	p := edits(t, EditConfig{Text: strings.Repeat("0123456789", 12) + "END\n" + strings.Repeat("line\n", 30) + "last"}, 40, 8)
 	p.awaits("0123456789")
-	p.press(end)
+	p.press(endKey)
 	p.awaits("END", "column 124")
 	p.press(pageDown, pageDown, "\x1b[1;5F")
 	p.awaits("32 last", "line 32 of 32", "column 5")
-	p.resize <- Size{20, 3}
-	p.awaits("last")
-	p.resize <- Size{1, 1}
-	p.resize <- Size{100, 40}
+	p.resizeTo(20, 3)
+	p.awaits("32 last")
+	p.resizeTo(1, 1)
+	p.resizeTo(100, 40)
 	p.awaits("32 last", "10 line", "column 5")
 }
