@@ -11,6 +11,7 @@ import (
 	"provisioner/boot"
 	"provisioner/lab"
 	"provisioner/server/api"
+	"provisioner/server/remote"
 )
 
 // httpStatus is how a refusal is said in HTTP (RFC 9110 §15).
@@ -38,6 +39,7 @@ func (s *Server) newHTTP() (*http.Server, error) {
 		return nil, err
 	}
 	s.programs = programs
+	r.Get(remote.Path, s.serveCommand)
 	r.Mount(api.Prefix, programs)
 	return &http.Server{
 		Handler:           r,

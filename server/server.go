@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +70,7 @@ type Server struct {
 	metricsListener net.Listener // nil: there is none
 	metricsHTTP     *http.Server
 	serving         atomic.Bool
+	sockets         sync.WaitGroup // of commands over HTTP, for which http.Server does not wait
 
 	stopping context.Context //nolint:containedctx // what sessions end with, besides their own
 	stop     context.CancelCauseFunc
@@ -241,6 +243,7 @@ func (s *Server) Serve(ctx context.Context) error {
 			}
 			s.programs.Wait()
 			_ = s.metricsHTTP.Close()
+			s.sockets.Wait() // they have been told, and hang up by themselves
 			return nil
 		})
 		return both.Wait()

@@ -47,10 +47,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
+	if forServer(os.Args[1:]) {
+		os.Exit(runClient(ctx, os.Args[1:]))
+	}
 	var grammar cli
 	parser := kong.Must(&grammar,
 		kong.Name("provisioner"),
-		kong.Description("Get a machine, install it, watch it, give it back."),
+		kong.Description("Get a machine, install it, watch it, give it back. `provisioner --server URL COMMAND` runs a command on a server, with a token; "+
+			"`provisioner --server URL help` lists them."),
 		kong.DefaultEnvars("PROVISIONER"),
 		kong.Configuration(configFile, "/etc/provisioner.toml"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
