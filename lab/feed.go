@@ -135,7 +135,7 @@ func (l *Lab) endHold(ctx context.Context, machine string) error {
 
 // write runs fn in a transaction and has its events published once it is kept.
 func (l *Lab) write(ctx context.Context, fn func(*store.Tx) error) error {
-	if err := l.store.Write(ctx, fn); err != nil {
+	if err := l.store.Write(ctx, conditionally(ctx, fn)); err != nil {
 		return err
 	}
 	l.wake()

@@ -89,14 +89,20 @@ type NewToken struct {
 // scope admin may do all that its user may, and is for all machines; others do
 // nothing that is for admins.
 func (l *Lab) CreateToken(ctx context.Context, actor Actor, n NewToken) (string, error) {
+	token, _, err := l.IssueToken(ctx, actor, n)
+	return token, err
+}
+
+// IssueToken is CreateToken that also returns what is kept of the token.
+func (l *Lab) IssueToken(ctx context.Context, actor Actor, n NewToken) (token string, kept store.Token, err error) {
 	if n.Scope == "" {
 		n.Scope = store.ScopeOperate
 	}
 	filter, err := l.checkToken(n)
 	if err != nil {
-		return "", wrap(err, "create token for %s", n.User)
+		return "", store.Token{}, wrap(err, "create token for %s", n.User)
 	}
-	token := randomToken()
+	token = randomToken()
 	err = l.write(ctx, func(tx *store.Tx) error {
 		owner, err := answerFor(ctx, tx, actor, n.User)
 		if err != nil {
@@ -110,20 +116,21 @@ func (l *Lab) CreateToken(ctx context.Context, actor Actor, n NewToken) (string,
 			return fail(Conflict, "%s has %d tokens, and no more are possible: revoke one", owner.Name, len(have))
 		}
 		hash := sha256.Sum256([]byte(token))
-		_, err = tx.AddToken(ctx, store.Token{
-			UserID: owner.ID, Name: n.Name, Hash: hash[:], Scope: n.Scope, MachineFilter: filter,
+		kept = store.Token{
+			UserID: owner.ID, User: owner.Name, Name: n.Name, Hash: hash[:], Scope: n.Scope, MachineFilter: filter,
 			CreatedAt: l.now(), ExpiresAt: n.Expires,
-		})
-		if err != nil {
+		}
+		if kept.ID, err = tx.AddToken(ctx, kept); err != nil {
 			return err
 		}
 		detail := owner.Name + " " + string(n.Scope) + " " + n.Name
 		return l.record(ctx, tx, actor, store.Event{Kind: EventTokenCreated, Detail: strings.TrimSpace(detail)})
 	})
 	if err != nil {
-		return "", wrap(err, "create token for %s", n.User)
+		return "", store.Token{}, wrap(err, "create token for %s", n.User)
 	}
-	return token, nil
+	kept.Hash = nil
+	return token, kept, nil
 }
 
 // checkToken returns the filter in the form in which it is kept.

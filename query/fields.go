@@ -53,7 +53,7 @@ var fields = []Field{
 // Fields returns all that machines are compared by.
 func Fields() []Field { return slices.Clone(fields) }
 
-func fieldNamed(name string) (Field, bool) {
+func fieldNamed(fields []Field, name string) (Field, bool) {
 	i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
 	if i < 0 {
 		return Field{}, false
@@ -61,7 +61,7 @@ func fieldNamed(name string) (Field, bool) {
 	return fields[i], true
 }
 
-func fieldNames() string {
+func fieldNames(fields []Field) string {
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.Name

@@ -19,11 +19,15 @@ func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e
 
 // Parse reads an expression. The error of one that cannot be read is an
 // [*Error]. An expression of white space only is empty, and true of every machine.
-func Parse(text string) (Query, error) {
+func Parse(text string) (Query, error) { return ParseFor(fields, text) }
+
+// ParseFor is Parse for what is no machine, and has other fields. Such a query
+// is for [Query.Match] only: store knows machines.
+func ParseFor(fields []Field, text string) (Query, error) {
 	if n := utf8.RuneCountInString(text); n > MaxLength {
 		return Query{}, &Error{MaxLength + 1, fmt.Sprintf("the query has %d characters, and %d are possible", n, MaxLength)}
 	}
-	p := parser{rest: text, column: 1}
+	p := parser{fields: fields, rest: text, column: 1}
 	first, err := p.next()
 	if err != nil || first.kind == end {
 		return Query{}, err
@@ -86,6 +90,7 @@ func shortened(text string) string {
 }
 
 type parser struct {
+	fields []Field
 	rest   string
 	column int // of rest
 }
@@ -246,25 +251,25 @@ func (p *parser) comparison(opened, operator token) (Node, error) {
 	case after.kind != closing:
 		return nil, after.fail("%s takes a field and a value; %s is too much", operator.text, after.named())
 	}
-	return compare(Op(operator.text), operands[0], operands[1])
+	return p.compare(Op(operator.text), operands[0], operands[1])
 }
 
 // compare makes sense of two operands.
-func compare(op Op, left, right token) (Node, error) {
-	field, isField := left.field()
+func (p *parser) compare(op Op, left, right token) (Node, error) {
+	field, isField := p.field(left)
 	value := right
 	if !isField {
-		if field, isField = right.field(); !isField {
+		if field, isField = p.field(right); !isField {
 			if left.kind == quoted && right.kind == word {
 				left = right
 			}
-			return nil, left.fail("%s is no field: there are %s", left.named(), fieldNames())
+			return nil, left.fail("%s is no field: there are %s", left.named(), fieldNames(p.fields))
 		}
 		if op == Contains {
 			return nil, left.fail("=~ takes the field first: (=~ %s %s)", right.text, left.named())
 		}
 		op, value = flipped[op], left
-	} else if _, both := right.field(); both {
+	} else if _, both := p.field(right); both {
 		return nil, right.fail("%s is a field, too; to compare with the text, put it in quotes", right.text)
 	}
 	n := Compare{Field: field, Op: op}
@@ -273,11 +278,11 @@ func compare(op Op, left, right token) (Node, error) {
 	return n, err
 }
 
-func (t token) field() (Field, bool) {
+func (p *parser) field(t token) (Field, bool) {
 	if t.kind != word {
 		return Field{}, false
 	}
-	return fieldNamed(t.text)
+	return fieldNamed(p.fields, t.text)
 }
 
 // as reads a value for a field.

@@ -82,7 +82,7 @@ func (q Query) And(other Query) Query {
 
 // HeldBy is the query for what a user holds.
 func HeldBy(user string) Query {
-	field, _ := fieldNamed("holder")
+	field, _ := fieldNamed(fields, "holder")
 	return Query{Compare{Field: field, Op: Equal, Value: user}}
 }
 

@@ -171,3 +171,25 @@ func FuzzParse(f *testing.F) {
 		q.Match(func(string) any { return "" })
 	})
 }
+
+func TestOtherThingsHaveOtherFields(t *testing.T) {
+	fields := []query.Field{{Name: "size", Type: query.Number}, {Name: "public", Type: query.Bool}, {Name: "arch", Type: query.Text}}
+	for text, want := range map[string]bool{
+		`(and (> size 10) (= public true))`: true, `(= arch arm64)`: false, `(not (= arch "arm64"))`: true, ``: true,
+	} {
+		q, err := query.ParseFor(fields, text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		got := q.Match(func(field string) any {
+			return map[string]any{"size": int64(11), "public": true, "arch": "amd64"}[field]
+		})
+		if got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+	if _, err := query.ParseFor(fields, `(= holder ada)`); err == nil || !strings.Contains(err.Error(), "there are size, public, arch") {
+		t.Errorf("a machine's field: %v", err)
+	}
+}

@@ -9,11 +9,13 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -31,6 +33,8 @@ type api struct {
 	lab    *lab.Lab
 	log    *slog.Logger
 	router chi.Router
+	given  *answers // to requests with an Idempotency-Key
+	now    func() time.Time
 	huma   huma.API
 	live   live
 }
@@ -61,19 +65,36 @@ func New(ctx context.Context, l *lab.Lab, log *slog.Logger) (Handler, error) {
 
 func newAPI(ctx context.Context, l *lab.Lab, log *slog.Logger) (*api, error) {
 	router := chi.NewRouter()
-	a := &api{lab: l, log: log, router: router, live: live{stopping: ctx, heartbeat: heartbeatEvery}}
+	a := &api{lab: l, log: log, router: router, now: time.Now, live: live{stopping: ctx, heartbeat: heartbeatEvery}}
+	a.given = newAnswers(func() time.Time { return a.now() })
 	router.Use(allowOrigins)
 	router.NotFound(notFound)
 	router.MethodNotAllowed(methodNotAllowed)
 
-	a.huma = huma.NewAPI(configuration(), humachi.NewAdapter(router.With(a.authenticate, asJSON)))
+	a.huma = huma.NewAPI(configuration(), humachi.NewAdapter(router.With(a.authenticate, a.given.once, asJSON)))
 	a.huma.UseMiddleware(refuseWith400)
 	a.machineOperations()
+	a.machineAdminOperations()
+	a.hardwareOperations()
+	a.bootOperations()
+	a.runOperations()
+	a.reservationOperations()
+	a.queueOperations()
+	a.consoleLogOperations()
 	a.powerOperations()
 	a.assigneeOperations()
 	a.interfaceOperations()
 	a.preseedOperations()
 	a.imageOperations(router)
+	a.userOperations()
+	a.keyOperations()
+	a.tokenOperations()
+	a.poolOperations()
+	a.bmcOperations()
+	a.architectureOperations()
+	a.networkOperations()
+	a.siteOperations()
+	a.auditOperations()
 	a.eventOperations()
 	a.consoleOperations()
 
@@ -96,7 +117,18 @@ var withToken = []map[string][]string{{"token": {}}}
 // operation adds one. Whoever asks has shown a token.
 func operation[I, O any](a *api, op huma.Operation, do func(context.Context, lab.Actor, *I) (*O, error)) {
 	op.Security = withToken
-	op.Responses = map[string]*huma.Response{"default": errorResponse()}
+	switch op.Method {
+	case http.MethodGet:
+		op.Middlewares = append(op.Middlewares, tagged)
+	case http.MethodPut:
+		op.Middlewares = append(op.Middlewares, tagged, a.conditional)
+	case http.MethodDelete:
+		op.Middlewares = append(op.Middlewares, a.conditional)
+	}
+	if op.Responses == nil {
+		op.Responses = make(map[string]*huma.Response)
+	}
+	op.Responses["default"] = errorResponse()
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, actorOf(ctx), in)
 		if err != nil {
@@ -106,17 +138,30 @@ func operation[I, O any](a *api, op huma.Operation, do func(context.Context, lab
 	})
 }
 
-type actorKey struct{}
+type (
+	actorKey struct{}
+	tokenKey struct{}
+)
 
 func actorOf(ctx context.Context) lab.Actor {
 	actor, _ := ctx.Value(actorKey{}).(lab.Actor)
 	return actor
 }
 
+// tokenOfRequest is what tells the tokens apart that requests show.
+func tokenOfRequest(ctx context.Context) [sha256.Size]byte {
+	hash, _ := ctx.Value(tokenKey{}).([sha256.Size]byte)
+	return hash
+}
+
 // authenticate asks for a token: "Bearer TOKEN" (RFC 6750 §2.1), or the token
 // alone, as old clients send it. Without a valid one the answer has no body.
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, known := r.Context().Value(actorKey{}).(lab.Actor); known { // the API asks itself, see unchanged
+			next.ServeHTTP(w, r)
+			return
+		}
 		token := strings.TrimSpace(r.Header.Get("Authorization"))
 		if scheme, rest, ok := strings.Cut(token, " "); ok && strings.EqualFold(scheme, "Bearer") {
 			token = strings.TrimSpace(rest)
@@ -133,7 +178,9 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 		case err != nil:
 			writeError(w, a.refusal(huma.Operation{Method: r.Method, Path: r.URL.Path}, err))
 		default:
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
+			ctx := context.WithValue(r.Context(), actorKey{}, actor)
+			ctx = context.WithValue(ctx, tokenKey{}, sha256.Sum256([]byte(token)))
+			next.ServeHTTP(w, r.WithContext(ctx))
 		}
 	})
 }
@@ -144,10 +191,10 @@ func allowOrigins(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Access-Control-Allow-Origin", "*")
-		header.Set("Access-Control-Expose-Headers", "Link, ETag")
+		header.Set("Access-Control-Expose-Headers", "Link, ETag, Idempotent-Replayed")
 		if r.Method == http.MethodOptions {
 			header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
-			header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID")
+			header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID")
 			header.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
 			return

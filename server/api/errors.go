@@ -16,7 +16,7 @@ import (
 
 // Error is the body of an answer that is not the one hoped for.
 type Error struct {
-	Type   string   `json:"error_type" enum:"NotFound,Forbidden,Conflict,InvalidUsage,SchemaError,Unavailable,InternalError" doc:"What kind of error it is"`
+	Type   string   `json:"error_type" enum:"NotFound,Forbidden,Conflict,PreconditionFailed,InvalidUsage,SchemaError,MethodNotAllowed,Unavailable,InternalError" doc:"What kind of error it is"`
 	Errors []string `json:"errors" doc:"What is wrong, in sentences"`
 
 	status int
@@ -47,12 +47,19 @@ const silent = "x-silent-403"
 // refusal is a lab's error as an answer. What nobody foresaw is logged, and not
 // shown.
 func (a *api) refusal(op huma.Operation, err error) *Error {
+	var ready *Error
+	if errors.As(err, &ready) {
+		return ready
+	}
 	code := lab.CodeOf(err)
 	if code == lab.Internal {
 		a.log.Error("request failed", "method", op.Method, "path", op.Path, "error", err)
 		err = errors.New("internal error; the server's log has more")
 	}
 	c := codes[code]
+	if errors.Is(err, errStale) {
+		c.status, c.name = http.StatusPreconditionFailed, "PreconditionFailed"
+	}
 	e := &Error{Type: c.name, Errors: []string{err.Error()}, status: c.status}
 	e.empty = e.status == http.StatusForbidden && op.Metadata[silent] != nil
 	return e
@@ -75,6 +82,10 @@ func writeError(w http.ResponseWriter, e *Error) {
 func invalid(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	return &lab.Error{Code: lab.Invalid, Message: err.Error(), Err: err}
+}
+
+func missing(what, name string) error {
+	return &lab.Error{Code: lab.NotFound, Message: fmt.Sprintf("there is no %s %q", what, name)}
 }
 
 // orInvalid says of an error by which something is missing that a body names
@@ -103,8 +114,36 @@ var jsonFormat = huma.Format{
 		if !utf8.Valid(data) { // which encoding/json would mend silently
 			return errors.New("the body is not UTF-8")
 		}
+		if tooDeep(data) {
+			return fmt.Errorf("the body is deeper than %d levels", maxLevels)
+		}
 		return json.Unmarshal(data, v)
 	},
+}
+
+// maxLevels is how deep objects and arrays of a body may be within others.
+const maxLevels = 32
+
+// tooDeep finds bodies that are deeper. What is no JSON is for the decoder.
+func tooDeep(data []byte) bool {
+	level, inText, escaped := 0, false, false
+	for _, c := range data {
+		switch {
+		case escaped:
+			escaped = false
+		case inText:
+			escaped, inText = c == '\\', c != '"'
+		case c == '"':
+			inText = true
+		case c == '{' || c == '[':
+			if level++; level > maxLevels {
+				return true
+			}
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return false
 }
 
 // schemaError is what huma says of a request that does not fit its schema.

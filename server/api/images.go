@@ -97,20 +97,24 @@ func (a *api) imageOperations(router chi.Router) {
 	})
 }
 
-type imageList struct{ Body []Image }
+type listImagesInput struct {
+	Showing
+	Filtering
+	Paging
+}
 
-func (a *api) listImages(ctx context.Context, actor lab.Actor, in *listInput) (*imageList, error) {
+func (a *api) listImages(ctx context.Context, actor lab.Actor, in *listImagesInput) (*list[Image], error) {
 	images, err := a.lab.Images(ctx, actor)
 	if err != nil {
 		return nil, err
 	}
-	out := &imageList{Body: []Image{}}
+	var listed []Image
 	for _, i := range images {
 		if in.all() || i.UserID == actor.User.ID {
-			out.Body = append(out.Body, toImage(i))
+			listed = append(listed, toImage(i))
 		}
 	}
-	return out, nil
+	return listOf(listed, in.Filtering, &in.Paging, func(i Image) string { return byName(i.Name) })
 }
 
 // ImagePath names an image in a path.
@@ -171,12 +175,22 @@ func (a *api) changeImage(ctx context.Context, actor lab.Actor, in *changeImageI
 	return a.image(ctx, actor, name)
 }
 
-func (a *api) removeImage(ctx context.Context, actor lab.Actor, in *ImagePath) (*struct{}, error) {
+// Forgetting is what admins may ask for where something is to be removed.
+type Forgetting struct {
+	Forget bool `query:"forget" doc:"Admins: machines forget that they were last installed with it"`
+}
+
+type removeImageInput struct {
+	ImagePath
+	Forgetting
+}
+
+func (a *api) removeImage(ctx context.Context, actor lab.Actor, in *removeImageInput) (*nothing, error) {
 	name, err := a.lab.ImageName(ctx, actor, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.lab.RemoveImage(ctx, actor, name, false)
+	return nil, a.lab.RemoveImage(ctx, actor, name, in.Forget)
 }
 
 // newImage is what an upload says of its file.
@@ -191,10 +205,22 @@ type newImage struct {
 	Public      bool    `json:"public,omitempty"`
 }
 
+func (n newImage) image(filename string) lab.NewImage {
+	return lab.NewImage{
+		Name: n.Name, Type: imageTypes[n.Type], Arch: n.Arch, Subarch: n.Subarch, SHA256: n.SHA256,
+		KnownGood: n.KnownGood, Public: n.Public, Filename: filename, Description: deref(n.Description),
+	}
+}
+
 // maxImageForm bounds what an upload says beside its file, in bytes.
 const maxImageForm = 16 << 10
 
 func (a *api) uploadImage(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get(idempotencyHeader) != "" {
+		err := invalid("Idempotency-Key is not for uploads: give the image a name, of which there is one only")
+		writeError(w, a.refusal(huma.Operation{}, err))
+		return
+	}
 	upload.Patient(w, r)
 	image, err := a.takeImage(r.Context(), actorOf(r.Context()), r)
 	if err != nil {
@@ -222,7 +248,7 @@ func (a *api) takeImage(ctx context.Context, actor lab.Actor, r *http.Request) (
 		}
 		switch part.FormName() {
 		case "q":
-			if said, err = readNewImage(part); err != nil {
+			if said, err = readnewImage(part); err != nil {
 				return Image{}, err
 			}
 		case "file":
@@ -234,7 +260,7 @@ func (a *api) takeImage(ctx context.Context, actor lab.Actor, r *http.Request) (
 	}
 }
 
-func readNewImage(part *multipart.Part) (*newImage, error) {
+func readnewImage(part *multipart.Part) (*newImage, error) {
 	text, err := io.ReadAll(io.LimitReader(part, maxImageForm+1))
 	if err != nil || len(text) > maxImageForm {
 		return nil, invalid("the field q breaks off, or has more than %d bytes", maxImageForm)
@@ -256,13 +282,7 @@ func (a *api) keepImage(ctx context.Context, actor lab.Actor, said newImage, fil
 	if file.FileName() == "" {
 		return Image{}, invalid("the field file has no file name")
 	}
-	image := lab.NewImage{
-		Name: said.Name, Type: imageTypes[said.Type], Arch: said.Arch, Subarch: said.Subarch, SHA256: said.SHA256,
-		KnownGood: said.KnownGood, Public: said.Public, Filename: path.Base(strings.ReplaceAll(file.FileName(), `\`, "/")),
-	}
-	if said.Description != nil {
-		image.Description = *said.Description
-	}
+	image := said.image(path.Base(strings.ReplaceAll(file.FileName(), `\`, "/")))
 	if image.Name == "" {
 		image.Name = image.Filename
 	}

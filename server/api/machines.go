@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"provisioner/lab"
+	"provisioner/store"
 )
 
 // Machine is a machine in answers. The keys up to netboot_enabled are those of
@@ -78,9 +79,9 @@ func (a *api) machineOperations() {
 	}, a.getMachine)
 	operation(a, huma.Operation{
 		OperationID: "change-machine", Method: http.MethodPut, Path: "/machine/{id}", Tags: []string{"machines"},
-		Summary: "Say what a machine boots",
-		Description: "Its holders and admins may. What it boots stays while a run goes on that the machine has begun. Netboot needs a kernel, and a " +
-			"subarchitecture that has a bootloader.",
+		Summary: "Change a machine",
+		Description: "What it boots: its holders and admins may, but not while a run goes on that the machine has begun. Netboot needs a kernel, and a " +
+			"subarchitecture that has a bootloader. What it is called and made of: admins only.",
 	}, a.changeMachine)
 }
 
@@ -149,6 +150,13 @@ type changeMachineInput struct {
 		Kernel         given[string]    `json:"kernel,omitempty" doc:"By name, as the next two"`
 		Initrd         optional[string] `json:"initrd,omitempty"`
 		Preseed        optional[string] `json:"preseed,omitempty"`
+
+		// For admins.
+		Name    given[string]         `json:"name,omitempty" maxLength:"63" doc:"This and what follows, admins only"`
+		Arch    given[string]         `json:"arch,omitempty" maxLength:"64"`
+		MACs    given[[]string]       `json:"macs,omitempty" maxItems:"64" doc:"All that it has from now on; those that stay keep their addresses"`
+		BMC     optional[machineBMC]  `json:"bmc,omitempty" doc:"null: none"`
+		Console optional[consoleMode] `json:"console,omitempty" doc:"When its console is connected; null: as the site has it"`
 	}
 }
 
@@ -157,6 +165,10 @@ func (in *changeMachineInput) change(ctx context.Context, a *api, actor lab.Acto
 	change := lab.MachineChange{
 		Netboot: in.Body.NetbootEnabled.value, Subarch: in.Body.Subarch.value, KernelOptions: in.Body.KernelOpts.value,
 		Kernel: in.Body.Kernel.value, Initrd: in.Body.Initrd.orZero(), Preseed: in.Body.Preseed.orZero(),
+		Name: in.Body.Name.value, Arch: in.Body.Arch.value, MACs: in.Body.MACs.value, Console: (*store.ConsoleMode)(in.Body.Console.orZero()),
+	}
+	if in.Body.BMC.sent {
+		change.BMC = in.Body.BMC.orZero().bmc()
 	}
 	for _, named := range []struct {
 		id   optional[int64]
@@ -194,5 +206,6 @@ func (a *api) changeMachine(ctx context.Context, actor lab.Actor, in *changeMach
 	if err != nil {
 		return nil, orInvalid(err)
 	}
+	setGiven(&name, in.Body.Name)
 	return a.machine(ctx, actor, name)
 }

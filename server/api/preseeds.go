@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -58,29 +57,24 @@ func (a *api) preseedOperations() {
 	}, a.removePreseed)
 }
 
-type listInput struct {
-	ShowAll string `query:"show_all" doc:"true: those of others, too"`
+type listPreseedsInput struct {
+	Showing
+	Filtering
+	Paging
 }
 
-func (in listInput) all() bool {
-	all, _ := strconv.ParseBool(in.ShowAll)
-	return all
-}
-
-type preseedList struct{ Body []Preseed }
-
-func (a *api) listPreseeds(ctx context.Context, actor lab.Actor, in *listInput) (*preseedList, error) {
+func (a *api) listPreseeds(ctx context.Context, actor lab.Actor, in *listPreseedsInput) (*list[Preseed], error) {
 	preseeds, err := a.lab.FullPreseeds(ctx, actor)
 	if err != nil {
 		return nil, err
 	}
-	out := &preseedList{Body: []Preseed{}}
+	var listed []Preseed
 	for _, p := range preseeds {
 		if in.all() || p.UserID == actor.User.ID {
-			out.Body = append(out.Body, toPreseed(p))
+			listed = append(listed, toPreseed(p))
 		}
 	}
-	return out, nil
+	return listOf(listed, in.Filtering, &in.Paging, func(p Preseed) string { return byName(p.Name) })
 }
 
 // PreseedPath names a preseed in a path.
@@ -167,10 +161,15 @@ func (a *api) preseed(ctx context.Context, actor lab.Actor, name string) (*prese
 	return &preseedAnswer{toPreseed(p.Preseed)}, nil
 }
 
-func (a *api) removePreseed(ctx context.Context, actor lab.Actor, in *PreseedPath) (*struct{}, error) {
+type removePreseedInput struct {
+	PreseedPath
+	Forgetting
+}
+
+func (a *api) removePreseed(ctx context.Context, actor lab.Actor, in *removePreseedInput) (*nothing, error) {
 	name, err := a.lab.PreseedName(ctx, actor, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.lab.RemovePreseed(ctx, actor, name, false)
+	return nil, a.lab.RemovePreseed(ctx, actor, name, in.Forget)
 }

@@ -86,6 +86,7 @@ func openWorld(t *testing.T, dir string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.api.now = func() time.Time { return noon }
 	server := httptest.NewServer(http.StripPrefix(Prefix, w.api.router))
 	w.url = server.URL + Prefix
 
@@ -237,13 +238,18 @@ func (b *fakeBMC) SetBootDevice(_ context.Context, device ipmi.BootDevice, _ ipm
 	return b.do("boot " + device.String())
 }
 
-func (b *fakeBMC) Identify(context.Context, ipmi.Light) error                  { return b.err }
-func (b *fakeBMC) DeviceInfo(context.Context) (i ipmi.DeviceInfo, err error)   { return i, b.err }
-func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error)              { return nil, b.err }
+func (b *fakeBMC) Identify(context.Context, ipmi.Light) error { return b.err }
+func (b *fakeBMC) DeviceInfo(context.Context) (ipmi.DeviceInfo, error) {
+	return ipmi.DeviceInfo{Firmware: "2.81"}, b.err
+}
 func (b *fakeBMC) SEL(context.Context, int) ([]ipmi.SELEntry, error)           { return nil, b.err }
 func (b *fakeBMC) FRU(context.Context) (f ipmi.FRU, err error)                 { return f, b.err }
 func (b *fakeBMC) SOLSettings(context.Context) (s ipmi.SOLSettings, err error) { return s, b.err }
 func (b *fakeBMC) Close(context.Context) error                                 { return nil }
+
+func (b *fakeBMC) Sensors(context.Context) ([]ipmi.Sensor, error) {
+	return []ipmi.Sensor{{Name: "CPU1 Temp", HasValue: true, Value: 41, Unit: "°C"}}, b.err
+}
 
 // OpenSOL opens a console.
 func (b *fakeBMC) OpenSOL(ctx context.Context, _ bool) (io.ReadWriteCloser, error) {
