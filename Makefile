@@ -24,7 +24,7 @@ api:   ## docs/openapi.yaml, from the handlers of server/api
 
 test:  ## every test, race detector on; installs missing Debian packages first
 	test/packages.sh
-	go test -race ./...
+	go test -race -timeout 20m ./...
 
 race:  ## the tests of our own code only, race detector on, nothing installed
 	go test -race $$(go list ./... | grep -v /test/)
