@@ -101,7 +101,7 @@ func (kea) Measure(t KeaTrial, costs *KeaCosts) error {
 		return err
 	}
 	var at SiteAddress
-	if err := (site{}).Start(Site{Dir: t.Dir, Machines: t.Machines}, &at); err != nil {
+	if err := (&site{}).Start(Site{Dir: t.Dir, Machines: t.Machines}, &at); err != nil {
 		return err
 	}
 	for range t.Rounds {

@@ -63,6 +63,8 @@ var measures = []struct {
 	{"upload", uploads},
 	{"hook", dhcpHook},
 	{"kea", keaHook},
+	{"api", apiMachines},
+	{"events", eventStreams},
 }
 
 func measureNames() (names []string) {

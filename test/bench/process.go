@@ -24,7 +24,7 @@ const roleVariable = "PROVISIONER_BENCH_ROLE"
 
 // roles are what this program can be, for figures that are of one side alone.
 func roles() map[string]any {
-	return map[string]any{"bmcs": &bmcs{}, "lab": &labProcess{}, "clients": &clients{}, "tftp": &tftpServer{}, "site": site{}, "kea": kea{}}
+	return map[string]any{"bmcs": &bmcs{}, "lab": &labProcess{}, "clients": &clients{}, "tftp": &tftpServer{}, "site": &site{}, "kea": kea{}}
 }
 
 // play serves the methods of a role on standard input and output until the

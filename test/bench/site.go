@@ -22,20 +22,24 @@ const benchUser = "ada"
 
 // site is the role of the whole product: a lab behind its listeners on
 // loopback. It runs until the process ends.
-type site struct{}
+type site struct {
+	lab *lab.Lab
+	db  *store.DB
+}
 
 // Site is what there is in it.
 type Site struct {
 	Dir      string
 	Machines int    // of siteMAC, which all boot from the network
-	Key      string // of benchUser, as in authorized_keys; empty: there is none
+	Key      string // of benchUser, as in authorized_keys; empty: they have none
+	User     bool   // there is benchUser, with a token; with a Key, too
 }
 
 // SiteAddress is where a site is found.
 type SiteAddress struct{ HTTP, SSH, Token string }
 
 // Start makes a site and serves it.
-func (site) Start(s Site, at *SiteAddress) error {
+func (r *site) Start(s Site, at *SiteAddress) error {
 	ctx := context.Background()
 	db, err := store.Open(ctx, labStore(s.Dir))
 	if err != nil {
@@ -45,9 +49,10 @@ func (site) Start(s Site, at *SiteAddress) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(addMachines(ctx, l, db, s.Machines), addUser(ctx, l, s.Key, &at.Token)); err != nil {
+	if err := errors.Join(addMachines(ctx, l, db, s.Machines), addUser(ctx, l, s, &at.Token)); err != nil {
 		return err
 	}
+	r.lab, r.db = l, db
 	listeners, err := server.Listen(ctx, server.Config{
 		Lab: l, SSHAddr: "127.0.0.1:0", HTTPAddr: "127.0.0.1:0", TFTPAddr: "127.0.0.1:0",
 		HostKey: filepath.Join(s.Dir, "host_key"), Logger: slog.New(slog.DiscardHandler),
@@ -91,15 +96,19 @@ func addMachines(ctx context.Context, l *lab.Lab, db *store.DB, machines int) er
 }
 
 // addUser adds a user with a key and a token.
-func addUser(ctx context.Context, l *lab.Lab, authorized string, token *string) error {
-	if authorized == "" {
+func addUser(ctx context.Context, l *lab.Lab, s Site, token *string) error {
+	var enrolled *lab.PublicKey
+	switch {
+	case s.Key != "":
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(s.Key))
+		if err != nil {
+			return err
+		}
+		enrolled = &lab.PublicKey{Fingerprint: ssh.FingerprintSHA256(key), Authorized: s.Key}
+	case !s.User:
 		return nil
 	}
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(authorized))
-	if err != nil {
-		return err
-	}
-	err = l.AddUser(ctx, lab.Local, benchUser, false, &lab.PublicKey{Fingerprint: ssh.FingerprintSHA256(key), Authorized: authorized})
+	err := l.AddUser(ctx, lab.Local, benchUser, false, enrolled)
 	if err != nil {
 		return err
 	}
