@@ -121,7 +121,7 @@ func operation[I, O any](a *api, op huma.Operation, do func(context.Context, lab
 	case http.MethodGet:
 		op.Middlewares = append(op.Middlewares, tagged)
 	case http.MethodPut:
-		op.Middlewares = append(op.Middlewares, tagged, a.conditional)
+		op.Middlewares = append(op.Middlewares, a.conditional, tagged)
 	case http.MethodDelete:
 		op.Middlewares = append(op.Middlewares, a.conditional)
 	}
