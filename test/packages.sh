@@ -15,6 +15,7 @@ cpio                test/e2e
 curl                boot, cmd/provisioner, server
 dnsmasq-base        test/e2e, test/bench
 expect              cmd/provisioner
+fish                cmd/provisioner
 freeipmi-tools      test/bench
 g++                 boot, test/e2e, test/bench
 grub-common         boot, test/e2e
@@ -39,6 +40,7 @@ qemu-system-x86     test/e2e
 syslinux-common     test/e2e
 tftp-hpa            boot
 tmux                test/e2e
+zsh                 cmd/provisioner
 '
 matrix=${1:-}
 [[ $matrix != matrix ]] || list+='

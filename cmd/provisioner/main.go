@@ -40,6 +40,7 @@ type cli struct {
 	Template   templateCommand   `cmd:"" help:"What bootloaders are told: templates of their configurations."`
 	Preseed    preseedCommand    `cmd:"" help:"Templates of the answers that installers are given."`
 	DHCPHook   dhcpHookCommand   `cmd:"" name:"dhcp-hook" help:"What a site's DHCP server runs."`
+	Completion completionCommand `cmd:"" help:"What a shell needs to run a server's commands and to complete them."`
 	Version    versionCommand    `cmd:"" help:"Which release this is."`
 }
 
