@@ -57,11 +57,14 @@ func (s *Server) serveCommand(w http.ResponseWriter, r *http.Request) {
 	defer hangUp()
 	ctx, leave := s.stay(connCtx, actor)
 	defer leave()
-	// A client that does not read would hold up a command whose time is over.
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(farewell, hangUp) })()
-
 	socket := &commandSocket{conn: conn, ctx: connCtx, sizes: make(chan tui.Size, 1)}
 	socket.stdin = newInbox(func(n int) { _ = socket.reply(remote.Reply{Window: n}) })
+	// A client that does not read, or does not send, would hold up a command
+	// whose time is over.
+	defer context.AfterFunc(ctx, func() {
+		socket.stdin.end(context.Cause(ctx))
+		time.AfterFunc(farewell, hangUp)
+	})()
 	start, err := socket.start()
 	if err != nil {
 		_ = conn.Close(websocket.StatusPolicyViolation, closeReason(err))

@@ -222,6 +222,41 @@ func TestACommandOverHTTPEnds(t *testing.T) {
 	}
 }
 
+// A command that waits for its input is told, too.
+func TestACommandThatReadsEndsWithItsToken(t *testing.T) {
+	p := start(t)
+	p.enrolled("ada", false)
+	token := p.scopedToken("ada", store.ScopeOperate)
+	asked := make(chan struct{})
+	ended := make(chan result, 1)
+	go func() { // ends with the command
+		r, err := p.remote(token, &waiting{asked: asked, until: t.Context()}, "key", "add")
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- r
+	}()
+	<-asked
+	if err := p.lab.RevokeToken(t.Context(), lab.Local, 1); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-ended; r.code != 4 || !strings.Contains(r.notes, "it was revoked") {
+		t.Errorf("it ended with %+v", r)
+	}
+}
+
+// waiting is the input of somebody who types nothing. Its first Read is told.
+type waiting struct {
+	asked chan struct{}
+	until context.Context //nolint:containedctx // of the test
+}
+
+func (w *waiting) Read([]byte) (int, error) {
+	close(w.asked)
+	<-w.until.Done()
+	return 0, io.EOF
+}
+
 // A client that does not read holds up neither the server nor its own end.
 func TestAClientThatDoesNotReadIsHungUp(t *testing.T) {
 	p := start(t)

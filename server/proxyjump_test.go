@@ -176,7 +176,18 @@ func TestProxyJumpReachesMachinesThatAreHeld(t *testing.T) {
 	}
 }
 
-func TestProxyJumpEndsWithTheReservation(t *testing.T) {
+func TestProxyJumpEndsWithTheReservationAndTheKey(t *testing.T) {
+	for name, end := range map[string]func(*jumps) error{
+		"reservation": func(j *jumps) error { return j.lab.Release(j.t.Context(), lab.Local, "box-01") },
+		"key": func(j *jumps) error {
+			return j.lab.RemoveKey(j.t.Context(), lab.Local, "ada", gossh.FingerprintSHA256(j.people["ada"].signer.PublicKey()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) { jumpEnds(t, end) })
+	}
+}
+
+func jumpEnds(t *testing.T, end func(*jumps) error) {
 	j := withJumps(t)
 	j.allow(true)
 	if err := j.lab.Assign(t.Context(), lab.Local, "box-01", "ada", ""); err != nil {
@@ -194,7 +205,7 @@ func TestProxyJumpEndsWithTheReservation(t *testing.T) {
 	if _, err := io.ReadFull(out, ready); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.lab.Release(t.Context(), lab.Local, "box-01"); err != nil {
+	if err := end(j); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadAll(out); err != nil {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -62,6 +64,9 @@ func main() {
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	parsed, err := parser.Parse(os.Args[1:])
+	if err != nil && !isCommand(parser.Model.Node, os.Args[1:]) {
+		err = fmt.Errorf("%w; a command of a server needs --server URL before it", err)
+	}
 	parser.FatalIfErrorf(err)
 	err = parsed.Run()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -71,6 +76,13 @@ func main() {
 		fmt.Fprintf(os.Stderr, "provisioner: %s\n", err)
 		os.Exit(1)
 	}
+}
+
+// isCommand reports whether arguments begin with a command of this grammar, or
+// with a flag.
+func isCommand(grammar *kong.Node, args []string) bool {
+	return len(args) == 0 || strings.HasPrefix(args[0], "-") ||
+		slices.ContainsFunc(grammar.Children, func(c *kong.Node) bool { return c.Name == args[0] })
 }
 
 // configFile reads a configuration file. A flag that the environment sets is

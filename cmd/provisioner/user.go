@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
-
-	gossh "golang.org/x/crypto/ssh"
 
 	"provisioner/lab"
 	"provisioner/store"
@@ -161,13 +158,9 @@ func readPublicKey(path string) (lab.PublicKey, error) {
 	if err != nil {
 		return lab.PublicKey{}, fmt.Errorf("read the public key: %w", err)
 	}
-	parsed, comment, _, _, err := gossh.ParseAuthorizedKey(text)
+	key, err := lab.ParsePublicKey(text)
 	if err != nil {
-		return lab.PublicKey{}, fmt.Errorf("%s holds no ssh public key: give the file that ends in .pub", path)
+		err = fmt.Errorf("%s: %w", path, err)
 	}
-	return lab.PublicKey{
-		Fingerprint: gossh.FingerprintSHA256(parsed),
-		Authorized:  strings.TrimSpace(string(gossh.MarshalAuthorizedKey(parsed))),
-		Comment:     comment,
-	}, nil
+	return key, err
 }
