@@ -11,8 +11,14 @@ import (
 	"provisioner/lab"
 )
 
+// reply is how a request was answered, beside the body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // exchange makes a request with headers, as "name: value".
-func (w *world) exchange(who, method, target, body string, headers ...string) (*http.Response, string) {
+func (w *world) exchange(who, method, target, body string, headers ...string) (reply, string) {
 	w.t.Helper()
 	header := http.Header{}
 	for _, h := range headers {
@@ -25,7 +31,7 @@ func (w *world) exchange(who, method, target, body string, headers ...string) (*
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return response, string(content)
+	return reply{response.StatusCode, response.Header}, string(content)
 }
 
 func TestWhatIsReadHasATag(t *testing.T) {

@@ -15,9 +15,9 @@ import (
 func TestAPOSTWithAKeyIsDoneOnce(t *testing.T) {
 	w := newWorld(t)
 	const order = `{"query": "(= assignee_count 0)", "reason": "build 7"}`
-	first, answer := w.exchange("grace", "POST", "/machine/reservation", order, "Idempotency-Key: build-7")
-	if first.StatusCode != 200 || first.Header.Get("Idempotent-Replayed") != "" {
-		t.Fatal(first.StatusCode, answer)
+	done, answer := w.exchange("grace", "POST", "/machine/reservation", order, "Idempotency-Key: build-7")
+	if done.StatusCode != 200 || done.Header.Get("Idempotent-Replayed") != "" {
+		t.Fatal(done.StatusCode, answer)
 	}
 	again, repeated := w.exchange("grace", "POST", "/machine/reservation", order, "Idempotency-Key: build-7")
 	if again.StatusCode != 200 || repeated != answer || again.Header.Get("Idempotent-Replayed") != "true" {
@@ -29,15 +29,15 @@ func TestAPOSTWithAKeyIsDoneOnce(t *testing.T) {
 		t.Errorf("grace holds %s, %v", list, err)
 	}
 	for what, got := range map[string]struct {
-		response *http.Response
+		response reply
 		want     int
 	}{
-		"another body": {first2(w.exchange("grace", "POST", "/machine/reservation", `{"query": null}`, "Idempotency-Key: build-7")), 422},
-		"another path": {first2(w.exchange("grace", "POST", "/machine/3/reservation", order, "Idempotency-Key: build-7")), 422},
-		"another user": {first2(w.exchange("ada", "POST", "/machine/reservation", order, "Idempotency-Key: build-7")), 200},
-		"too long":     {first2(w.exchange("ada", "POST", "/machine/reservation", order, "Idempotency-Key: "+strings.Repeat("x", 256))), 400},
-		"spaces":       {first2(w.exchange("ada", "POST", "/machine/reservation", order, "Idempotency-Key: a b")), 400},
-		"an upload":    {first2(w.exchange("ada", "POST", "/image", "", "Idempotency-Key: a")), 400},
+		"another body": {first(w.exchange("grace", "POST", "/machine/reservation", `{"query": null}`, "Idempotency-Key: build-7")), 422},
+		"another path": {first(w.exchange("grace", "POST", "/machine/3/reservation", order, "Idempotency-Key: build-7")), 422},
+		"another user": {first(w.exchange("ada", "POST", "/machine/reservation", order, "Idempotency-Key: build-7")), 200},
+		"too long":     {first(w.exchange("ada", "POST", "/machine/reservation", order, "Idempotency-Key: "+strings.Repeat("x", 256))), 400},
+		"spaces":       {first(w.exchange("ada", "POST", "/machine/reservation", order, "Idempotency-Key: a b")), 400},
+		"an upload":    {first(w.exchange("ada", "POST", "/image", "", "Idempotency-Key: a")), 400},
 	} {
 		if got.response.StatusCode != got.want {
 			t.Errorf("%s: %d; want %d", what, got.response.StatusCode, got.want)
@@ -45,7 +45,7 @@ func TestAPOSTWithAKeyIsDoneOnce(t *testing.T) {
 	}
 }
 
-func first2[A, B any](a A, _ B) A { return a }
+func first[A, B any](a A, _ B) A { return a }
 
 func TestWhatWasRefusedIsAskedAnew(t *testing.T) {
 	w := newWorld(t)
