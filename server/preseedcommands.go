@@ -17,6 +17,7 @@ type preseedCommand struct {
 	Show    preseedShowCommand    `cmd:"" help:"Print a preseed as it is kept, and say beside it what is known of it."`
 	Preview preseedPreviewCommand `cmd:"" help:"What a machine would be given by a preseed now: its variables filled in, what is undefined, and its kernel options."`
 	Put     preseedPutCommand     `cmd:"" help:"Keep what comes on standard input as a preseed: a new one, or one of yours as it is from now on."`
+	Edit    preseedEditCommand    `cmd:"" help:"Edit a preseed in this terminal (ssh -t), or look at one that is not yours to change."`
 	Set     preseedSetCommand     `cmd:"" help:"Change what is said of a preseed (its owner, admins)."`
 	Rm      preseedRmCommand      `cmd:"" help:"Remove a preseed that nothing uses (its owner, admins)."`
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"charm.land/bubbles/v2/key"
@@ -26,7 +28,7 @@ type EditConfig struct {
 	// Save keeps a text. Its error is shown, and the cursor put into the line
 	// that it names, from 1; 0: none. An error of the code [lab.Conflict] says
 	// that somebody else has saved meanwhile: the person is asked whether to
-	// save anyway, which Save is told by over.
+	// save anyway, which Save is told by over. Its context does not end.
 	Save func(ctx context.Context, text string, over bool) (line int, err error)
 }
 
@@ -50,7 +52,8 @@ func Edit(ctx context.Context, cfg EditConfig, term Terminal) (saved bool, err e
 		e = newEditor(ctx, cfg, paint)
 		return e
 	})
-	return e.saves > 0, err
+	e.underway.Wait()
+	return e.saves.Load() > 0, err
 }
 
 // editor is the model of [Edit].
@@ -64,17 +67,18 @@ type editor struct {
 	text          editText
 	top, left     int    // the line and column in the upper left corner
 	kept          string // as it was saved last
-	saves         int
 	cut           string // lines that were cut last
 	cutting       bool   // the next that is cut is added to it
 
-	saving  bool
-	waiting []tea.Msg // what is typed meanwhile
-	asking  *question
-	find    textinput.Model
-	finding bool
-	message string
-	bad     bool
+	saving   bool
+	waiting  []tea.Msg      // what is typed meanwhile
+	underway sync.WaitGroup // of saves
+	saves    atomic.Int32   // that came to an end
+	asking   *question
+	find     textinput.Model
+	finding  bool
+	message  string
+	bad      bool
 }
 
 // savedMsg is how saving a text has ended.
@@ -256,10 +260,16 @@ func (e *editor) modified() bool { return e.text.size != len(e.kept) || e.text.S
 func (e *editor) save(over bool) tea.Cmd {
 	e.saving, e.message = true, "saving ..."
 	text := e.text.String()
-	return func() tea.Msg {
-		line, err := e.cfg.Save(e.ctx, text, over)
-		return savedMsg{text, line, err}
-	}
+	ended := make(chan savedMsg, 1)
+	ctx := context.WithoutCancel(e.ctx) // what somebody has saved is saved, though their connection ends just then
+	e.underway.Go(func() {              // Edit waits for it
+		line, err := e.cfg.Save(ctx, text, over)
+		if err == nil {
+			e.saves.Add(1)
+		}
+		ended <- savedMsg{text, line, err}
+	})
+	return func() tea.Msg { return <-ended }
 }
 
 func (e *editor) saved(msg savedMsg) tea.Cmd {
@@ -274,7 +284,6 @@ func (e *editor) saved(msg savedMsg) tea.Cmd {
 		}
 	default:
 		e.kept = msg.text
-		e.saves++
 	}
 	var cmds []tea.Cmd
 	for len(e.waiting) > 0 && !e.saving { // again: the rest waits for that

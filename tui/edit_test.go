@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -41,13 +42,9 @@ func edits(t *testing.T, cfg EditConfig, width, height int) *editing {
 	cfg.Title, cfg.Limit = "preseed debian-12", 1000
 	cfg.Save = func(ctx context.Context, text string, over bool) (int, error) {
 		answer := make(chan saveAnswer)
-		select {
-		case p.saves <- saveRequest{text, over, answer}:
-			a := <-answer
-			return a.line, a.err
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
+		p.saves <- saveRequest{text, over, answer}
+		a := <-answer
+		return a.line, errors.Join(a.err, ctx.Err())
 	}
 	go func() { _, _ = io.Copy(io.Discard, p.screen) }() // as long as the test binary
 	go func() {                                          // ends with the editor
@@ -148,6 +145,18 @@ func TestWhatIsTypedWhileATextIsSavedIsNotLost(t *testing.T) {
 	p.awaits("What you have changed is not saved. Leave without it?")
 	p.press("n", ctrlX, "y")
 	p.ended(true)
+}
+
+func TestWhatIsSavedIsSavedThoughTheConnectionEnds(t *testing.T) {
+	p := edits(t, EditConfig{Text: ""}, 80, 10)
+	p.press("a", ctrlS)
+	p.awaits("saving")
+	p.leave(io.EOF)
+	p.asked("a", false).answer <- saveAnswer{}
+	<-p.done
+	if !p.saved {
+		t.Error("Edit does not say that the text was saved")
+	}
 }
 
 func TestEditorFindsCutsAndUndoes(t *testing.T) {
