@@ -65,7 +65,7 @@ func New(ctx context.Context, l *lab.Lab, log *slog.Logger) (Handler, error) {
 
 func newAPI(ctx context.Context, l *lab.Lab, log *slog.Logger) (*api, error) {
 	router := chi.NewRouter()
-	a := &api{lab: l, log: log, router: router, now: time.Now, live: live{stopping: ctx, heartbeat: heartbeatEvery}}
+	a := &api{lab: l, log: log, router: router, now: time.Now, live: live{stopping: ctx, heartbeat: heartbeatEvery, slowest: slowestRead}}
 	a.given = newAnswers(func() time.Time { return a.now() })
 	router.Use(allowOrigins)
 	router.NotFound(notFound)

@@ -81,8 +81,8 @@ func (a *api) serveConsole(w http.ResponseWriter, r *http.Request, machine strin
 	}
 	conn.SetReadLimit(maxTyped)
 	mode := asked.Get("mode")
-	visit := &consoleVisit{conn: conn, seat: seat, watching: mode == "watch" || mode == ""}
-	err = visit.run(ctx, a.live.heartbeat, mode)
+	visit := &consoleVisit{live: &a.live, conn: conn, seat: seat, watching: mode == "watch" || mode == ""}
+	err = visit.run(ctx, mode)
 	if why := context.Cause(ctx); why != nil {
 		err = why
 	} else if errors.Is(err, io.EOF) {
@@ -101,6 +101,7 @@ var errGone = errors.New("the client has gone")
 
 // consoleVisit is somebody at a console.
 type consoleVisit struct {
+	live *live
 	conn *websocket.Conn
 	seat *lab.Seat
 
@@ -116,7 +117,7 @@ type consoleVisit struct {
 
 // run serves them until ctx ends, they leave, which is errGone or the library's
 // CloseError, or the seat is taken from them, which is [io.EOF].
-func (v *consoleVisit) run(ctx context.Context, heartbeat time.Duration, mode string) error {
+func (v *consoleVisit) run(ctx context.Context, mode string) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	switch mode {
@@ -128,7 +129,7 @@ func (v *consoleVisit) run(ctx context.Context, heartbeat time.Duration, mode st
 		}
 	}
 	v.parts.Go(func() { end(v.heed(ctx)) })
-	v.parts.Go(func() { v.keepAlive(ctx, end, heartbeat) })
+	v.parts.Go(func() { v.keepAlive(ctx, end) })
 	for {
 		out, err := v.seat.Next(ctx)
 		if err == nil {
@@ -159,8 +160,8 @@ func (v *consoleVisit) sendAway(ctx context.Context, why *Error) {
 }
 
 // keepAlive ends the visit of a client that does not answer.
-func (v *consoleVisit) keepAlive(ctx context.Context, end context.CancelCauseFunc, every time.Duration) {
-	ticker := time.NewTicker(every)
+func (v *consoleVisit) keepAlive(ctx context.Context, end context.CancelCauseFunc) {
+	ticker := time.NewTicker(v.live.heartbeat)
 	defer ticker.Stop()
 	for {
 		select {
@@ -168,7 +169,7 @@ func (v *consoleVisit) keepAlive(ctx context.Context, end context.CancelCauseFun
 			return
 		case <-ticker.C:
 		}
-		answer, cancel := context.WithTimeout(ctx, slowest)
+		answer, cancel := context.WithTimeout(ctx, v.live.slowest)
 		err := v.conn.Ping(answer)
 		cancel()
 		if err != nil {
@@ -230,7 +231,7 @@ func (v *consoleVisit) tell(ctx context.Context, news consoleNews) error {
 // send waits for a slow reader so long; the console keeps what comes meanwhile,
 // or counts it.
 func (v *consoleVisit) send(ctx context.Context, kind websocket.MessageType, message []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, slowest)
+	ctx, cancel := context.WithTimeout(ctx, v.live.slowest)
 	defer cancel()
 	if v.conn.Write(ctx, kind, message) != nil {
 		return errGone

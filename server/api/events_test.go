@@ -32,6 +32,7 @@ func (w *world) follow(who, query, lastEventID string) *stream {
 		w.t.Fatalf("%d %v", response.StatusCode, response.Header)
 	}
 	s := &stream{t: w.t, lines: bufio.NewScanner(response.Body), response: response}
+	s.lines.Buffer(nil, 1<<20)
 	if first := s.next(); !first.comment || first.id == "" {
 		w.t.Fatalf("a stream begins with %+v", first)
 	}
@@ -225,11 +226,13 @@ func TestAStreamLeavesOut(t *testing.T) {
 }
 
 // addEvents keeps n events behind the lab's back.
-func (w *world) addEvents(n int) {
+func (w *world) addEvents(n int) { w.addLongEvents(n, "") }
+
+func (w *world) addLongEvents(n int, detail string) {
 	w.t.Helper()
 	w.must(w.db.Write(w.t.Context(), func(tx *store.Tx) error {
 		for range n {
-			if err := tx.AddEvent(w.t.Context(), store.Event{At: noon, Kind: lab.EventDHCP, Machine: "web-01"}); err != nil {
+			if err := tx.AddEvent(w.t.Context(), store.Event{At: noon, Kind: lab.EventDHCP, Machine: "web-01", Detail: detail}); err != nil {
 				return err
 			}
 		}
@@ -259,5 +262,26 @@ func TestEventsAreFollowedByTheirLinks(t *testing.T) {
 	}
 	if status, answer := w.ask("ada", http.MethodGet, target, ""); target != "" && (status != 200 || answer != "[]") {
 		t.Errorf("after the last page, %s: %d %s", target, status, answer)
+	}
+}
+
+// TestASlowReaderIsCutOff: one that reads nothing keeps no memory for ever, and
+// is told on coming back what it has missed.
+func TestASlowReaderIsCutOff(t *testing.T) {
+	w := newWorld(t)
+	w.api.live.slowest = 50 * time.Millisecond
+	s := w.follow("root", "", "")
+	for w.api.live.streams.Load() > 0 {
+		w.addLongEvents(200, strings.Repeat("x", 10000))
+		w.must(w.lab.Identify(t.Context(), lab.Local, "web-01", lab.LightBrief)) // which has them told
+	}
+	last := ""
+	for m := s.next(); m != (message{}) && m.event != "end"; m = s.next() {
+		last = m.id
+	}
+	n, err := strconv.ParseInt(last, 10, 64)
+	w.must(err)
+	if again := w.follow("root", "", last).next(); again.event != "skipped" && again.id != strconv.FormatInt(n+1, 10) {
+		t.Errorf("after %s comes %+v", last, again)
 	}
 }

@@ -28,15 +28,16 @@ const (
 	// learn that a reader has gone.
 	heartbeatEvery = 15 * time.Second
 
-	// slowest is how long a reader may leave what it is sent in our buffers.
+	// slowestRead is how long a reader may leave what it is sent in our buffers.
 	// Whoever is slower is cut off, and told what was left out on coming back.
-	slowest = 30 * time.Second
+	slowestRead = 30 * time.Second
 )
 
 // live is what the API does for those who stay. Its counts are for [Stats].
 type live struct {
 	stopping  context.Context //nolint:containedctx // ends streams and consoles, not requests
 	heartbeat time.Duration
+	slowest   time.Duration // see slowestRead
 
 	streams, consoles atomic.Int64   // open now
 	visits            sync.WaitGroup // at consoles
@@ -60,6 +61,15 @@ func (l *live) stats() Stats {
 // with the server. Its cause then says why, for people.
 func (a *api) session(request context.Context, actor lab.Actor) (context.Context, context.CancelFunc) {
 	ctx, leave := a.lab.Session(request, actor)
+	ctx, end := a.untilStop(ctx)
+	return ctx, func() {
+		end()
+		leave()
+	}
+}
+
+// untilStop is a context that ends with another one, and with the server.
+func (a *api) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(a.live.stopping, func() { end(errStopping) })
 	if a.live.stopping.Err() != nil {
@@ -68,7 +78,6 @@ func (a *api) session(request context.Context, actor lab.Actor) (context.Context
 	return ctx, func() {
 		stop()
 		end(nil)
-		leave()
 	}
 }
 
@@ -102,8 +111,8 @@ func (a *api) follow(w http.ResponseWriter, r *http.Request, asked url.Values) e
 	defer a.live.streams.Add(-1)
 	actor := actorOf(r.Context())
 	filter := lab.EventFilter{Machine: a.nameOfEvents(r.Context(), actor, asked.Get("machine")), User: asked.Get("user"), Kinds: asked["kind"]}
-	ctx, leave := a.session(r.Context(), actor)
-	defer leave()
+	ctx, cancel := a.untilStop(r.Context())
+	defer cancel()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -123,8 +132,11 @@ func (a *api) follow(w http.ResponseWriter, r *http.Request, asked url.Values) e
 	for err == nil {
 		err = a.followOn(ctx, events, s, filter)
 	}
-	if cause := context.Cause(ctx); r.Context().Err() == nil && cause != nil {
-		s.end(a.refusal(huma.Operation{Method: r.Method, Path: r.URL.Path}, cause))
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if r.Context().Err() == nil && !s.gone {
+		s.end(a.refusal(huma.Operation{Method: r.Method, Path: r.URL.Path}, err))
 	}
 	return nil
 }
@@ -163,6 +175,7 @@ type eventWriter struct {
 	control *http.ResponseController
 	w       http.ResponseWriter
 	text    bytes.Buffer
+	gone    bool // the reader, or they read too slowly
 }
 
 func (s *eventWriter) batch(b lab.EventBatch, filter lab.EventFilter) error {
@@ -200,13 +213,16 @@ func (s *eventWriter) end(why *Error) {
 }
 
 func (s *eventWriter) send() error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(slowest)) // what cannot be limited is a test's
-	_, err := s.w.Write(s.text.Bytes())
-	s.text.Reset()
-	if err != nil {
-		return err
+	err := s.control.SetWriteDeadline(time.Now().Add(s.live.slowest))
+	if err == nil {
+		_, err = s.w.Write(s.text.Bytes())
 	}
-	return s.control.Flush()
+	if err == nil {
+		err = s.control.Flush()
+	}
+	s.text.Reset()
+	s.gone = err != nil
+	return err
 }
 
 // encodedEvent is an event as streams send it.
