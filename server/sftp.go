@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,23 +18,60 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"provisioner/lab"
-	"provisioner/store"
 )
 
 // maxSFTPUploads is how many files one session may send at the same time.
 const maxSFTPUploads = 8
 
-// sftpSession is what scp and sftp see: a folder into which images are put.
-// What is put there can be listed, renamed and removed, and is not given back.
+// sftpSession is what scp and sftp see: folders of images, preseeds and
+// console logs. It gives each request to the folder that it is about, and says
+// errors to the person.
 type sftpSession struct {
-	ctx   context.Context //nolint:containedctx // lives for one session
-	lab   *lab.Lab
-	actor lab.Actor
-	notes io.Writer
+	ctx     context.Context //nolint:containedctx // lives for one session
+	lab     *lab.Lab
+	actor   lab.Actor
+	notes   io.Writer
+	folders map[string]sftpFolder // by their names
 
 	mu      sync.Mutex
-	uploads map[imagePath]*sftpUpload // that go on
+	uploads map[string]sftpTransfer // that go on, by their paths
 }
+
+// sftpFolder is one of the folders. Paths begin with its name, have no slash
+// around them, and no element that leads elsewhere. Errors are sentences with a
+// [lab.Code].
+type sftpFolder interface {
+	open(path string) (io.ReaderAt, error)
+	create(path string) (sftpTransfer, error)
+	remove(path string) error
+	rename(from, to string) error
+	list(path string) (sftp.ListerAt, error)
+	stat(path string) (fs.FileInfo, error) // of what is no upload
+}
+
+// sftpTransfer is a file that a client sends, until it is closed. The library
+// tells it with TransferError that the connection has ended before.
+type sftpTransfer interface {
+	io.WriterAt
+	io.Closer
+	sftp.TransferError
+	info() fs.FileInfo // as it stands
+}
+
+func newSFTPSession(ctx context.Context, l *lab.Lab, actor lab.Actor, notes io.Writer) *sftpSession {
+	s := &sftpSession{ctx: ctx, lab: l, actor: actor, notes: notes, uploads: make(map[string]sftpTransfer)}
+	s.folders = map[string]sftpFolder{
+		imagesFolder: sftpImages{s}, preseedsFolder: sftpPreseeds{s}, logsFolder: sftpLogs{s},
+	}
+	return s
+}
+
+// The names of the folders.
+const (
+	imagesFolder   = "images"
+	preseedsFolder = "preseeds"
+	logsFolder     = "logs"
+)
 
 // sftp serves scp and sftp (OpenSSH 9's scp speaks sftp, too).
 func (s *Server) sftp(sess ssh.Session) {
@@ -50,7 +89,7 @@ func (s *Server) sftp(sess ssh.Session) {
 	defer leave()
 	// Serve ends with the session only, which is ended with what a person must know.
 	defer context.AfterFunc(ctx, func() { _ = sess.Exit(s.tell(sess.Stderr(), nil, sess.User(), ended(ctx, nil))) })()
-	files := &sftpSession{ctx: ctx, lab: s.lab, actor: actor, notes: sess.Stderr(), uploads: make(map[imagePath]*sftpUpload)}
+	files := newSFTPSession(ctx, s.lab, actor, sess.Stderr())
 	if err := files.serve(sess); err != nil { // the client has gone, or sent what is no sftp: there is nobody to tell
 		s.log.Debug("sftp session ended", "user", sess.User(), "error", err)
 	}
@@ -73,11 +112,17 @@ func (e sftpError) Unwrap() error { return e.code }
 
 // refuse tells the person why, since most clients print no more than the code.
 func (s *sftpSession) refuse(err error) error {
+	if err == nil || errors.Is(err, errNoSuchFile) {
+		return sftpStatus(err)
+	}
 	_, _ = fmt.Fprintf(s.notes, "provisioner: %s\n", printable(err.Error()))
 	return sftpStatus(err)
 }
 
 func sftpStatus(err error) error {
+	if err == nil {
+		return nil
+	}
 	switch lab.CodeOf(err) {
 	case lab.NotFound:
 		return sftpError{err, sftp.ErrSSHFxNoSuchFile}
@@ -87,175 +132,125 @@ func sftpStatus(err error) error {
 	return sftpError{err, sftp.ErrSSHFxFailure}
 }
 
-var errNoSuchFile = sftpError{errors.New("there is no such file"), sftp.ErrSSHFxNoSuchFile}
+// errNoSuchFile is not said: clients ask for files that need not be there.
+var errNoSuchFile = &lab.Error{Code: lab.NotFound, Message: "there is no such file"}
 
-// Fileread is asked for what is not given.
-func (s *sftpSession) Fileread(*sftp.Request) (io.ReaderAt, error) {
-	return nil, s.refuse(&lab.Error{Code: lab.Denied, Message: "images can be put here, and are not given back"})
+// place finds the folder that a path is in; nil: it is their own folder.
+func (s *sftpSession) place(path string) (folder sftpFolder, clean string, err error) {
+	clean = strings.Trim(path, "/")
+	if clean == "" || clean == "." {
+		return nil, "", nil
+	}
+	elements := strings.Split(clean, "/")
+	for _, e := range elements {
+		if e == "" || e == "." || e == ".." || strings.ContainsAny(e, "\x00\\") {
+			return nil, "", invalid("%q is no place for a file", path)
+		}
+	}
+	folder = s.folders[elements[0]]
+	if folder == nil {
+		return nil, "", invalid("%q is not below images/, preseeds/ or logs/", path)
+	}
+	return folder, clean, nil
 }
 
-// Filewrite begins an image.
-func (s *sftpSession) Filewrite(r *sftp.Request) (io.WriterAt, error) {
-	p, err := parseImagePath(r.Filepath)
-	if err == nil && p.name == "" {
-		err = fmt.Errorf("%q is a folder: images/TYPE/ARCH/NAME, and images/bootloader/ARCH/FIRMWARE/NAME, are files", r.Filepath)
+// Fileread opens a file to be read.
+func (s *sftpSession) Fileread(r *sftp.Request) (io.ReaderAt, error) {
+	folder, path, err := s.place(r.Filepath)
+	if err != nil || folder == nil {
+		return nil, sftpStatus(errNoSuchFile)
 	}
-	if err == nil && r.Pflags().Append {
-		err = errors.New("an image cannot be added to: send all of it, or continue uploads over HTTP")
-	}
-	if err != nil {
-		return nil, s.refuse(&lab.Error{Code: lab.Invalid, Message: err.Error()})
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.uploads) >= maxSFTPUploads || s.uploads[p] != nil {
-		return nil, s.refuse(&lab.Error{Code: lab.Conflict, Message: "another file is being sent: wait for it"})
-	}
-	upload, err := s.lab.BeginImage(s.ctx, s.actor, p.newImage())
+	file, err := folder.open(path)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	s.uploads[p] = &sftpUpload{session: s, path: p, upload: upload, began: time.Now(), early: make(map[int64][]byte)}
-	return s.uploads[p], nil
+	return file, nil
+}
+
+// Filewrite begins a file.
+func (s *sftpSession) Filewrite(r *sftp.Request) (io.WriterAt, error) {
+	folder, path, err := s.place(r.Filepath)
+	switch {
+	case err != nil:
+		return nil, s.refuse(err)
+	case folder == nil:
+		return nil, s.refuse(invalid("%q is a folder", r.Filepath))
+	case r.Pflags().Append:
+		return nil, s.refuse(invalid("nothing can be added to a file: send all of it"))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.uploads) >= maxSFTPUploads || s.uploads[path] != nil {
+		return nil, s.refuse(&lab.Error{Code: lab.Conflict, Message: "another file is being sent: wait for it"})
+	}
+	upload, err := folder.create(path)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	s.uploads[path] = upload
+	return upload, nil
+}
+
+// ends forgets an upload that is closed.
+func (s *sftpSession) ends(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.uploads, path)
 }
 
 // Filecmd changes what is there. Clients set modes and times of what they have
-// sent, which images do not have.
+// sent, which nothing here has.
 func (s *sftpSession) Filecmd(r *sftp.Request) error {
 	switch r.Method {
 	case "Setstat":
 		return nil
-	case "Remove":
-		name, err := s.existing(r.Filepath)
-		if err != nil {
-			return err
+	case "Remove", "Rename":
+		folder, path, err := s.place(r.Filepath)
+		if err != nil || folder == nil {
+			return sftpStatus(errNoSuchFile)
 		}
-		if err := s.lab.RemoveImage(s.ctx, s.actor, name, false); err != nil {
+		if r.Method == "Remove" {
+			return s.refuse(folder.remove(path))
+		}
+		target, to, err := s.place(r.Target)
+		if err == nil && target != folder {
+			err = invalid("a file can be given another name, and not be moved")
+		}
+		if err != nil {
 			return s.refuse(err)
 		}
-		return nil
-	case "Rename":
-		return s.rename(r.Filepath, r.Target)
+		return s.refuse(folder.rename(path, to))
 	}
 	return sftp.ErrSSHFxOpUnsupported
 }
 
-// rename is how some clients end an upload: they send NAME.part first.
-func (s *sftpSession) rename(from, to string) error {
-	name, err := s.existing(from)
-	if err != nil {
-		return err
-	}
-	before, _ := parseImagePath(from) // existing has read it
-	after, err := parseImagePath(to)
-	if err != nil || after.name == "" || before.folder() != after.folder() {
-		return s.refuse(&lab.Error{Code: lab.Invalid, Message: "an image can be given another name, and not be moved"})
-	}
-	change := lab.ImageChange{Name: &after.name, Filename: &after.name}
-	if err := s.lab.ChangeImage(s.ctx, s.actor, name, change); err != nil {
-		return s.refuse(err)
-	}
-	return nil
-}
-
-// existing is the name of the image at a path.
-func (s *sftpSession) existing(path string) (string, error) {
-	p, err := parseImagePath(path)
-	if err != nil || p.name == "" {
-		return "", errNoSuchFile
-	}
-	infos, err := s.list(p.folder())
-	if err != nil {
-		return "", err
-	}
-	if !slices.ContainsFunc(infos, func(i fs.FileInfo) bool { return i.Name() == p.name }) {
-		return "", errNoSuchFile
-	}
-	return p.name, nil
-}
-
 // Filelist lists a folder, or says what is at a path.
 func (s *sftpSession) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
-	p, err := parseImagePath(r.Filepath)
+	folder, path, err := s.place(r.Filepath)
 	if err != nil {
-		return nil, errNoSuchFile
+		return nil, sftpStatus(errNoSuchFile)
 	}
 	if r.Method == "List" {
-		if p.name != "" {
-			return nil, errNoSuchFile
+		if folder == nil {
+			return folders(slices.Sorted(maps.Keys(s.folders))...), nil
 		}
-		return s.list(p)
+		list, err := folder.list(path)
+		return list, s.refuse(err)
 	}
-	if p.name == "" {
-		if _, err := s.list(p); err != nil {
-			return nil, err
-		}
+	if folder == nil {
 		return listing{folderInfo("/")}, nil
 	}
 	s.mu.Lock()
-	upload := s.uploads[p]
+	upload := s.uploads[path]
 	s.mu.Unlock()
 	if upload != nil {
 		return listing{upload.info()}, nil
 	}
-	infos, err := s.list(p.folder())
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(infos, func(i fs.FileInfo) bool { return i.Name() == p.name })
-	if i < 0 {
-		return nil, errNoSuchFile
-	}
-	return infos[i : i+1], nil
-}
-
-// list is what is in a folder, as far as the actor may use it.
-func (s *sftpSession) list(p imagePath) (listing, error) {
-	switch {
-	case !p.top:
-		return folders("images"), nil
-	case p.kind == "":
-		return folders(string(store.ImageBootloader), string(store.ImageInitrd), string(store.ImageKernel)), nil
-	}
-	subarchs, err := s.lab.Subarchs(s.ctx)
+	info, err := folder.stat(path)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	var names []string
-	var bootloader int64
-	known := false
-	for _, a := range subarchs {
-		switch {
-		case p.arch == "":
-			names = append(names, a.Arch)
-		case a.Arch != p.arch:
-			continue
-		case p.kind == store.ImageBootloader && p.subarch == "":
-			names = append(names, a.Name)
-		case a.Name == p.subarch:
-			bootloader = a.BootloaderID
-		case p.kind == store.ImageBootloader:
-			continue
-		}
-		known = true
-	}
-	if !known {
-		return nil, errNoSuchFile
-	}
-	if len(names) > 0 {
-		return folders(slices.Compact(names)...), nil
-	}
-	images, err := s.lab.Images(s.ctx, s.actor)
-	if err != nil {
-		return nil, s.refuse(err)
-	}
-	var infos listing
-	for _, i := range images {
-		if i.Type == p.kind && i.Arch == p.arch && (i.Type != store.ImageBootloader || i.ID == bootloader) {
-			infos = append(infos, fileInfo{name: i.Name, size: i.Size, mode: 0o644, modified: i.UploadedAt})
-		}
-	}
-	return infos, nil
+	return listing{info}, nil
 }
 
 // listing is a folder's content.
@@ -267,6 +262,30 @@ func (l listing) ListAt(into []os.FileInfo, offset int64) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(into, l[offset:])
+	if n < len(into) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// lazyListing is the content of a folder of which each file is looked at only
+// when it is listed: there may be very many, and clients ask for some at a time.
+type lazyListing struct {
+	names []string
+	info  func(name string) (fileInfo, error)
+}
+
+// ListAt implements [sftp.ListerAt]. What cannot be looked at, since it was
+// removed just now, is there without a size: the client counts.
+func (l lazyListing) ListAt(into []os.FileInfo, offset int64) (n int, err error) {
+	for ; offset < int64(len(l.names)) && n < len(into); offset++ {
+		info, err := l.info(l.names[offset])
+		if err != nil {
+			info = fileInfo{name: l.names[offset], mode: 0o444}
+		}
+		into[n] = info
+		n++
+	}
 	if n < len(into) {
 		return n, io.EOF
 	}

@@ -65,6 +65,7 @@ func FuzzSFTP(f *testing.F) {
 		_ = db.Close()
 	})
 	const file, folder = "/images/kernel/amd64/linux", "/images/kernel/amd64"
+	const preseed, log = "/preseeds/minimal", "/logs/web-07.log"
 	offset := make([]byte, 8)
 	open := packet(3, 1, file, 0x1a, 0) // write, create, truncate
 	for _, rest := range [][]byte{
@@ -78,11 +79,16 @@ func FuzzSFTP(f *testing.F) {
 		packet(18, 1, file, folder+"/x1"),                    // rename
 		packet(20, 1, "/etc/passwd", file),                   // symlink
 		packet(200, 1, "posix-rename@openssh.com", file, file),
+		bytes.Join([][]byte{packet(3, 1, preseed, 0x1a, 0), packet(6, 2, "1", offset, "d-i foo"), packet(4, 3, "1")}, nil),
+		bytes.Join([][]byte{packet(3, 1, preseed, 0x1a, 0), packet(6, 2, "1", []byte("\xff\xff\xff\xff\xff\xff\xff\xf0"), "d-i foo")}, nil),
+		bytes.Join([][]byte{packet(11, 1, "/logs"), packet(12, 2, "1"), packet(17, 3, log), packet(13, 4, log)}, nil),
+		append(packet(3, 1, log, 1, 0), packet(5, 2, "1", offset, 100)...),
+		packet(18, 1, preseed, log),
 	} {
 		f.Add(append(packet(1, 3), rest...))
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		files := &sftpSession{ctx: t.Context(), lab: l, actor: lab.Local, notes: io.Discard, uploads: make(map[imagePath]*sftpUpload)}
+		files := newSFTPSession(t.Context(), l, lab.Local, io.Discard)
 		if err := files.serve(client{bytes.NewReader(sent)}); err == nil {
 			t.Error("a session ended without an end")
 		}

@@ -60,8 +60,12 @@ func (u person) run(program, input string, args ...string) (string, error) {
 	needs(u.p.t, program, "openssh-client")
 	cmd := exec.CommandContext(u.p.t.Context(), program, append(slices.Clone(u.args), args...)...)
 	cmd.Stdin = strings.NewReader(input)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	// Not one pipe for both: ssh has its stderr not block, and sftp would lose
+	// what it prints where nobody reads fast enough.
+	var out, notes strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &notes
+	err := cmd.Run()
+	return out.String() + notes.String(), err
 }
 
 func (u person) image(name string) (lab.Image, error) {
@@ -102,6 +106,7 @@ func TestSCPAddsImages(t *testing.T) {
 		"x1":                                     "not below images/",
 		"../../etc/passwd":                       "not below images/",
 		"images/../../x1":                        "not below images/",
+		"logs/x1.log":                            "can be read here",
 		"images":                                 "",
 	} {
 		out, err := ada.run("scp", "", file, "127.0.0.1:"+target)

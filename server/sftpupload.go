@@ -19,7 +19,8 @@ const maxEarly = 4 << 20
 // It puts writes into order, so that the content can be hashed on its way.
 type sftpUpload struct {
 	session *sftpSession
-	path    imagePath
+	path    string
+	name    string // of the image
 	began   time.Time
 
 	mu         sync.Mutex
@@ -60,7 +61,7 @@ func (u *sftpUpload) write(p []byte, offset int64) error {
 	}
 	for p != nil {
 		if _, err := u.upload.Write(p); err != nil {
-			return fmt.Errorf("add image %s: %w", u.path.name, err)
+			return fmt.Errorf("add image %s: %w", u.name, err)
 		}
 		next := u.upload.Size()
 		p = u.early[next]
@@ -84,10 +85,7 @@ func (u *sftpUpload) TransferError(err error) {
 // another.
 func (u *sftpUpload) Close() error {
 	s := u.session
-	s.mu.Lock()
-	delete(s.uploads, u.path)
-	s.mu.Unlock()
-
+	s.ends(u.path)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	defer u.upload.Discard()
@@ -107,5 +105,5 @@ func (u *sftpUpload) Close() error {
 func (u *sftpUpload) info() fs.FileInfo {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return fileInfo{name: u.path.name, size: u.upload.Size(), mode: 0o644, modified: u.began}
+	return fileInfo{name: u.name, size: u.upload.Size(), mode: 0o644, modified: u.began}
 }

@@ -167,6 +167,20 @@ func (tx *Tx) Held(ctx context.Context, machineID, userID int64) ([]Held, error)
 		machineID, userID)
 }
 
+// MachinesHeldBy returns the machines by name that a user holds, now or formerly.
+func (tx *Tx) MachinesHeldBy(ctx context.Context, userID int64) ([]Machine, error) {
+	const held = `IN (SELECT machine_id FROM reservations WHERE user_id = ?)`
+	machines, err := all(ctx, tx, scanMachine, selectMachine+`WHERE machines.id `+held+` ORDER BY machines.name`, userID)
+	if err != nil {
+		return nil, err
+	}
+	holders, err := tx.holders(ctx, `WHERE reservations.ended_at IS NULL AND reservations.machine_id `+held, userID)
+	for i := range machines {
+		machines[i].Holders = holders[machines[i].ID]
+	}
+	return machines, err
+}
+
 // HistoryFilter says which reservations are asked for; zero values for all.
 type HistoryFilter struct {
 	Machine string    // a name, of now or then
