@@ -36,6 +36,7 @@ openssh-client      cmd/provisioner, server, test/e2e
 ovmf                test/e2e
 pxelinux            test/e2e
 python3             server
+python3-websockets  server
 qemu-system-x86     test/e2e
 syslinux-common     test/e2e
 tftp-hpa            boot
