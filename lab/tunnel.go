@@ -32,8 +32,8 @@ type Tunnel struct {
 // server. It is kept in the history.
 //
 // The context that it returns ends with ctx, when the tunnel is closed, and as
-// soon as the actor could not open the tunnel any more; its cause is then an
-// [Error] that says why.
+// soon as the actor holds the machine no more, or the site allows it no more; its
+// cause is then an [Error] that says why.
 func (l *Lab) OpenTunnel(ctx context.Context, actor Actor, host string, port uint16) (context.Context, *Tunnel, error) {
 	t := &Tunnel{lab: l, actor: actor}
 	err := l.write(ctx, func(tx *store.Tx) error {
@@ -147,7 +147,7 @@ func mayJump(actor Actor, m store.Machine) error {
 	return nil
 }
 
-// mayTunnel says why an actor may not reach a machine at an address.
+// mayTunnel says why an actor may not open a tunnel to an address of a machine.
 func (l *Lab) mayTunnel(ctx context.Context, tx *store.Tx, actor Actor, m store.Machine, address netip.Addr) error {
 	if err := mayJump(actor, m); err != nil {
 		return err
@@ -157,7 +157,7 @@ func (l *Lab) mayTunnel(ctx context.Context, tx *store.Tx, actor Actor, m store.
 		return err
 	}
 	if !slices.Contains(addresses, address) {
-		return fail(Denied, "%s is no address of %s any more, or not one that may be reached", address, m.Name)
+		return fail(Denied, "%s is no address of %s in its network, or one that makes the network work", address, m.Name)
 	}
 	own, err := net.InterfaceAddrs()
 	if err != nil {
@@ -168,18 +168,10 @@ func (l *Lab) mayTunnel(ctx context.Context, tx *store.Tx, actor Actor, m store.
 			return fail(Denied, "%s is the address of this server", address)
 		}
 	}
-	bmcs, err := tx.BMCs(ctx)
-	if err != nil {
+	if bmc, err := tx.HasBMC(ctx, address.String()); err != nil {
 		return err
-	}
-	for _, b := range bmcs {
-		host, _, err := net.SplitHostPort(b.Address)
-		if err != nil {
-			host = b.Address
-		}
-		if a, err := netip.ParseAddr(host); err == nil && a.Unmap() == address {
-			return fail(Denied, "%s is the address of a BMC", address)
-		}
+	} else if bmc {
+		return fail(Denied, "%s is the address of a BMC", address)
 	}
 	// DHCP servers tell us of leases, and whoever holds a machine chooses its
 	// address: neither makes somebody else's machine theirs.
@@ -220,11 +212,11 @@ func (l *Lab) tunnelAddresses(ctx context.Context, tx *store.Tx, m store.Machine
 
 // endsTunnels are the events after which a tunnel may be none any more.
 var endsTunnels = map[string]bool{
-	EventReleased: true, EventLent: true, EventReturned: true, EventSiteChanged: true, EventMachineChanged: true, EventMachineRemoved: true,
-	EventBMCAdded: true, EventBMCChanged: true, EventNetworkChanged: true, EventDHCP: true,
+	EventReleased: true, EventLent: true, EventReturned: true, EventSiteChanged: true, EventMachineRemoved: true,
 }
 
-// endTunnels ends the tunnels that could not be opened any more, after events.
+// endTunnels ends the tunnels of those who have no right to them any more, after
+// events.
 func (l *Lab) endTunnels(ctx context.Context, events []store.Event) error {
 	if !slices.ContainsFunc(events, func(e store.Event) bool { return endsTunnels[e.Kind] }) {
 		return nil
@@ -239,7 +231,7 @@ func (l *Lab) endTunnels(ctx context.Context, events []store.Event) error {
 	for _, t := range tunnels {
 		err := l.checkTunnel(ctx, t)
 		switch CodeOf(err) {
-		case Denied, NotFound, Conflict:
+		case Denied, NotFound:
 			t.end(wrap(err, "the connection to %s", t.Machine))
 		default:
 			failed = errors.Join(failed, err)
@@ -248,7 +240,8 @@ func (l *Lab) endTunnels(ctx context.Context, events []store.Event) error {
 	return failed
 }
 
-// checkTunnel returns why a tunnel could not be opened any more.
+// checkTunnel returns why a tunnel has to end. Whose its address is from now on
+// is no matter: a connection leads to whom it was made with.
 func (l *Lab) checkTunnel(ctx context.Context, t *Tunnel) error {
 	return l.store.Read(ctx, func(tx *store.Tx) error {
 		if err := jumpsAllowed(ctx, tx); err != nil {
@@ -258,6 +251,6 @@ func (l *Lab) checkTunnel(ctx context.Context, t *Tunnel) error {
 		if err != nil {
 			return notFound(err, "machine", t.Machine)
 		}
-		return l.mayTunnel(ctx, tx, t.actor, m, t.To.Addr())
+		return mayJump(t.actor, m)
 	})
 }

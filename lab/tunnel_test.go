@@ -131,10 +131,6 @@ func TestATunnelEndsWithTheRightToIt(t *testing.T) {
 		"not allowed": {func(f *fixture) error {
 			return f.ChangeSite(f.t.Context(), f.admin, func(s *lab.Site) { s.ProxyJump = false })
 		}, "this site does not allow"},
-		"another": {func(f *fixture) error {
-			_, err := f.setInterface(f.ada, "web-01", lab.ConfigStatic, "10.0.0.17")
-			return err
-		}, "no address of web-01 any more"},
 		"lent":         {func(f *fixture) error { _, err := f.Lend(f.t.Context(), f.ada, "web-01", "grace", 0, ""); return err }, "you do not hold it"},
 		"machine gone": {func(f *fixture) error { return f.forget("web-01") }, ""},
 	} {

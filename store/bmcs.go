@@ -54,6 +54,13 @@ func (tx *Tx) BMCAt(ctx context.Context, kind BMCType, address string) (BMC, err
 	return one(ctx, tx, scanBMC, `SELECT `+bmcColumns+`, 0 FROM bmcs WHERE type = ? AND address = ? ORDER BY id LIMIT 1`, kind, address)
 }
 
+// HasBMC reports whether a management controller is at an IPv4 address, on
+// whatever port. One that is known by a host name is not found.
+func (tx *Tx) HasBMC(ctx context.Context, ipv4 string) (bool, error) {
+	return one(ctx, tx, func(r row) (found bool, err error) { return found, r.Scan(&found) },
+		`SELECT EXISTS (SELECT 1 FROM bmcs WHERE address = ?1 OR address LIKE ?1 || ':%')`, ipv4)
+}
+
 // BMCs returns all management controllers by address, without slots.
 func (tx *Tx) BMCs(ctx context.Context) ([]BMC, error) {
 	return all(ctx, tx, scanBMC, `SELECT `+bmcColumns+`, 0 FROM bmcs ORDER BY address, id`)

@@ -400,6 +400,11 @@ func TestBMCOfAMachine(t *testing.T) {
 			if got != want {
 				t.Errorf("BMC %+v, want %+v", got, want)
 			}
+			for address, there := range map[string]bool{want.Address: true, want.Address + "0": false, "10.0.0": false} {
+				if found, err := tx.HasBMC(ctx, address); err != nil || found != there {
+					t.Errorf("with a BMC at %s, one at %s: %t, %v", want.Address, address, found, err)
+				}
+			}
 		}
 		return nil
 	})

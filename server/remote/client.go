@@ -43,8 +43,8 @@ type Command struct {
 // says that there is none: the server could not be reached, does not take the
 // token, or has gone away. When ctx ends, the command is told, too.
 func (c Command) Run(ctx context.Context) (code int, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return 0, err
@@ -52,15 +52,19 @@ func (c Command) Run(ctx context.Context) (code int, err error) {
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(MaxMessage)
 	if err := send(ctx, conn, Start{Args: c.Args, Terminal: c.Terminal}); err != nil {
-		return 0, c.lost(err)
+		return 0, c.lost(ctx, err)
 	}
 	window := &window{grown: make(chan struct{}, 1)}
-	go c.sendStdin(ctx, conn, window) // ends with ctx, once a Read returns
-	go c.sendSizes(ctx, conn)         // ends with ctx
+	go func() { // ends with ctx, once a Read returns
+		if err := c.sendStdin(ctx, conn, window); err != nil {
+			cancel(err) // the server is not to take it for the end of the input
+		}
+	}()
+	go c.sendSizes(ctx, conn) // ends with ctx
 	for {
 		kind, message, err := conn.Read(ctx)
 		if err != nil {
-			return 0, c.lost(err)
+			return 0, c.lost(ctx, err)
 		}
 		if kind == websocket.MessageBinary {
 			if err := c.print(message); err != nil {
@@ -93,24 +97,26 @@ func (c Command) print(message []byte) error {
 	return err
 }
 
-// sendStdin sends standard input as the server has room for it.
-func (c Command) sendStdin(ctx context.Context, conn *websocket.Conn, w *window) {
+// sendStdin sends standard input as the server has room for it. Its error is
+// that of who reads, for people.
+func (c Command) sendStdin(ctx context.Context, conn *websocket.Conn, w *window) error {
 	buffer := make([]byte, Chunk)
 	for {
-		room, err := w.await(ctx)
-		if err != nil {
-			return
+		room := w.await(ctx)
+		if room == 0 {
+			return nil
 		}
 		n, err := c.Stdin.Read(buffer[:min(room, len(buffer))])
 		if n > 0 {
 			w.grow(-n)
-			if conn.Write(ctx, websocket.MessageBinary, buffer[:n]) != nil {
-				return // Run sees it, too
-			}
+			_ = conn.Write(ctx, websocket.MessageBinary, buffer[:n]) // whose end Run sees, and ends ctx
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF):
 			_ = send(ctx, conn, Request{End: true})
-			return
+			return nil
+		case err != nil:
+			return fmt.Errorf("read standard input: %w", err)
 		}
 	}
 }
@@ -157,19 +163,19 @@ func (w *window) grow(n int) {
 	}
 }
 
-// await blocks until there is room, and returns it.
-func (w *window) await(ctx context.Context) (int, error) {
+// await blocks until there is room, and returns it; 0: ctx has ended.
+func (w *window) await(ctx context.Context) int {
 	for {
 		w.mu.Lock()
 		room := w.room
 		w.mu.Unlock()
 		if room > 0 {
-			return room, nil
+			return room
 		}
 		select {
 		case <-w.grown:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0
 		}
 	}
 }
@@ -250,9 +256,9 @@ func unwrapTLS(err error) error {
 }
 
 // lost says how the connection ended before the command.
-func (c Command) lost(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
+func (c Command) lost(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if reason := new(websocket.CloseError); errors.As(err, reason) && reason.Reason != "" {
 		return fmt.Errorf("%s: %s", c.Server.Redacted(), printable(reason.Reason))

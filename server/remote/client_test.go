@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/coder/websocket"
 
@@ -175,6 +176,33 @@ func TestInputWaitsForRoom(t *testing.T) {
 	}
 	if text := <-got; text != input {
 		t.Errorf("%d bytes of %d came", len(text), len(input))
+	}
+}
+
+// What could not be read whole is not taken for whole.
+func TestInputThatBreaksOffEndsTheCommand(t *testing.T) {
+	ended := make(chan bool, 1) // whether the server was told that it was all
+	address := plays(t, func(ctx context.Context, conn *websocket.Conn) {
+		_ = conn.Write(ctx, websocket.MessageText, []byte(`{"window":100}`))
+		for {
+			kind, _, err := conn.Read(ctx)
+			if err != nil || kind == websocket.MessageText {
+				ended <- err == nil
+				return
+			}
+		}
+	})
+	server, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(errors.New("input/output error")))
+	c := remote.Command{Server: server, Token: "t", Args: []string{"list"}, Stdin: input, Stdout: io.Discard, Stderr: io.Discard}
+	if _, err := c.Run(t.Context()); err == nil || err.Error() != "read standard input: input/output error" {
+		t.Errorf("it ended with %v", err)
+	}
+	if <-ended {
+		t.Error("the server took it for all")
 	}
 }
 
