@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -242,6 +243,25 @@ func TestACommandThatReadsEndsWithItsToken(t *testing.T) {
 	}
 	if r := <-ended; r.code != 4 || !strings.Contains(r.notes, "it was revoked") {
 		t.Errorf("it ended with %+v", r)
+	}
+}
+
+// Half of an image is none, however its sender has gone.
+func TestInputThatBreaksOffIsNotKept(t *testing.T) {
+	p := start(t)
+	p.enrolled("ada", false)
+	token := p.scopedToken("ada", store.ScopeOperate)
+	half := strings.Repeat("x", 1<<20)
+	for name, broken := range map[string]error{"disk": errors.New("input/output error"), "kept": io.EOF} {
+		input := io.MultiReader(strings.NewReader(half), iotest.ErrReader(broken))
+		if r, err := p.remote(token, input, "image", "put", name, "--type", "initrd"); (err == nil) != (name == "kept") {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+	p.stop() // which waits for both
+	images, err := p.lab.Images(t.Context(), lab.Local)
+	if err != nil || len(images) != 1 || images[0].Name != "kept" || images[0].Size != 1<<20 {
+		t.Errorf("images: %+v, %v", images, err)
 	}
 }
 

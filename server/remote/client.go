@@ -19,7 +19,7 @@ import (
 )
 
 // dialTime is how long a server may take to answer.
-const dialTime = 30 * time.Second
+const dialTime = 10 * time.Second
 
 // Command is a command line that is run on a server.
 type Command struct {
