@@ -152,7 +152,7 @@ func (c keyListCommand) Run(in *invocation) error {
 	table := in.table("FINGERPRINT\tTYPE\tADDED\tLAST USED\tCOMMENT")
 	for _, k := range keys {
 		kind, _, _ := strings.Cut(k.PublicKey, " ")
-		table.row(k.Fingerprint, kind, moment(k.CreatedAt), momentOr(k.UsedAt, "never"), printable(k.Comment))
+		table.row(k.Fingerprint, kind, moment(k.CreatedAt), momentOr(k.UsedAt, "never"), k.Comment)
 	}
 	return table.Flush()
 }

@@ -144,7 +144,7 @@ func (c eventsCommand) list(in *invocation, events []store.Event) error {
 	}
 	table := in.table("ID\tTIME\tKIND\tMACHINE\tUSER\tDETAIL")
 	for _, e := range events {
-		table.row(fmt.Sprint(e.ID), e.At.UTC().Format(time.DateTime), e.Kind, e.Machine, e.User, printable(e.Detail))
+		table.row(fmt.Sprint(e.ID), e.At.UTC().Format(time.DateTime), e.Kind, e.Machine, e.User, e.Detail)
 	}
 	return table.Flush()
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"provisioner/lab"
@@ -68,11 +68,9 @@ func (c imageListCommand) Run(in *invocation) error {
 		}
 		return in.print(true, rows, "")
 	}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAME\tTYPE\tARCH\tSIZE\tOWNER\tDATE\t")
+	table := in.table("NAME\tTYPE\tARCH\tSIZE\tOWNER\tDATE\tMARKS")
 	for _, i := range images {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", i.Name, i.Type, i.Arch, i.Size, orDash(i.Owner),
-			i.UploadedAt.Format(time.DateOnly), imageMarks(i))
+		table.row(i.Name, string(i.Type), i.Arch, strconv.FormatInt(i.Size, 10), i.Owner, i.UploadedAt.Format(time.DateOnly), imageMarks(i))
 	}
 	return table.Flush()
 }
@@ -86,13 +84,6 @@ func imageMarks(i store.Image) string {
 		marks = append(marks, "private")
 	}
 	return strings.Join(marks, ", ")
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 type imageShowCommand struct {
@@ -113,15 +104,15 @@ func (c imageShowCommand) Run(in *invocation) error {
 		}
 		return in.print(true, j, "")
 	}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
+	table := in.table("")
 	for _, row := range [][2]string{
-		{"name", j.Name}, {"type", j.Type + " for " + j.Arch}, {"description", orDash(printable(j.Description))}, {"file name", j.Filename},
+		{"name", j.Name}, {"type", j.Type + " for " + j.Arch}, {"description", j.Description}, {"file name", j.Filename},
 		{"size", fmt.Sprintf("%d bytes", j.Size)}, {"SHA-256", j.SHA256},
-		{"uploaded", fmt.Sprintf("%s by %s", j.UploadedAt.Format(time.DateTime+" MST"), orDash(j.Owner))}, {"marks", orDash(imageMarks(image.Image))},
-		{"installing now", orDash(strings.Join(image.Use.Running, ", "))}, {"last installed on", orDash(strings.Join(image.Use.Machines, ", "))},
-		{"bootloader of", orDash(strings.Join(image.Use.Subarchs, ", "))},
+		{"uploaded", fmt.Sprintf("%s by %s", j.UploadedAt.Format(time.DateTime+" MST"), orDash(j.Owner))}, {"marks", imageMarks(image.Image)},
+		{"installing now", strings.Join(image.Use.Running, ", ")}, {"last installed on", strings.Join(image.Use.Machines, ", ")},
+		{"bootloader of", strings.Join(image.Use.Subarchs, ", ")},
 	} {
-		_, _ = fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+		table.row(row[0], row[1])
 	}
 	return table.Flush()
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"provisioner/lab"
@@ -61,7 +60,7 @@ func (c sensorsCommand) Run(in *invocation) error {
 	}
 	table := in.table("SENSOR\tREADING\tSTATUS\tNORMAL")
 	for _, s := range sensors {
-		table.row(printable(s.Name), s.Reading(), s.Status.String(), s.Thresholds.String())
+		table.row(s.Name, s.Reading(), s.Status.String(), s.Thresholds.String())
 	}
 	return table.Flush()
 }
@@ -229,26 +228,4 @@ func unreadable(what, machine, problem string) error {
 		return nil
 	}
 	return &lab.Error{Code: lab.Unavailable, Message: fmt.Sprintf("%s of %s: %s", what, machine, problem)}
-}
-
-// table lines up columns for people.
-type table struct{ *tabwriter.Writer }
-
-// table begins one with a line of headings, where there are any.
-func (in *invocation) table(headings string) table {
-	t := table{tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)}
-	if headings != "" {
-		t.row(strings.Split(headings, "\t")...)
-	}
-	return t
-}
-
-// row writes a line; what is empty becomes a dash. An error is Flush's, too.
-func (t table) row(cells ...string) {
-	for i, c := range cells {
-		if c == "" {
-			cells[i] = "-"
-		}
-	}
-	_, _ = fmt.Fprintln(t, strings.Join(cells, "\t"))
 }

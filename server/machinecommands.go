@@ -141,14 +141,14 @@ func (j jsonMachineDetail) write(in *invocation) error {
 	table := in.table("")
 	table.row("Name", j.Name)
 	table.row("Firmware", j.Arch+"/"+j.Subarch)
-	table.row("Power", strings.TrimSuffix(j.Power+": "+printable(j.PowerProblem), ": "))
+	table.row("Power", strings.TrimSuffix(j.Power+": "+j.PowerProblem, ": "))
 	table.row("State", strings.TrimSpace(j.State+" "+j.Stage))
 	for _, r := range j.Reservations {
 		table.row("Held by", r.text())
 	}
 	table.row("Netboot", choose(j.Netboot, "on", "off"))
 	for _, line := range [][2]string{
-		{"Kernel", j.Kernel}, {"Initrd", j.Initrd}, {"Preseed", j.Preseed}, {"Kernel options", printable(j.KernelOptions)},
+		{"Kernel", j.Kernel}, {"Initrd", j.Initrd}, {"Preseed", j.Preseed}, {"Kernel options", j.KernelOptions},
 	} {
 		if line[1] != "" {
 			table.row(line[0], line[1])
@@ -174,7 +174,7 @@ func (r jsonReservation) text() string {
 		text += " until " + moment(*r.Until)
 	}
 	if r.Reason != "" {
-		text += ": " + printable(r.Reason)
+		text += ": " + r.Reason
 	}
 	return text
 }
@@ -183,7 +183,7 @@ func (r jsonReservation) text() string {
 func (i jsonInterface) text() string {
 	text := i.MAC
 	for _, more := range []struct{ before, what string }{
-		{" ", printable(i.Identifier)}, {", ", i.Address}, {", leased ", i.Lease}, {", in ", i.Network},
+		{" ", i.Identifier}, {", ", i.Address}, {", leased ", i.Lease}, {", in ", i.Network},
 	} {
 		if more.what != "" {
 			text += more.before + more.what

@@ -1,10 +1,5 @@
 package server
 
-import (
-	"fmt"
-	"text/tabwriter"
-)
-
 type patternsCommand struct {
 	List   patternsListCommand   `cmd:"" default:"withargs" help:"What is looked for."`
 	Add    patternsAddCommand    `cmd:"" help:"Look for a regular expression (admins)."`
@@ -35,14 +30,13 @@ func (c patternsListCommand) Run(in *invocation) error {
 	if c.JSON {
 		return in.print(true, rows, "")
 	}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAME\tEXPRESSION")
+	table := in.table("NAME\tEXPRESSION")
 	for _, p := range rows {
-		expression := printable(p.Expression)
+		expression := p.Expression
 		if p.BuiltIn {
 			expression = "(built in) " + p.Finds
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\n", p.Name, expression)
+		table.row(p.Name, expression)
 	}
 	return table.Flush()
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -65,10 +64,9 @@ func (c preseedListCommand) Run(in *invocation) error {
 		}
 		return in.print(true, rows, "")
 	}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAME\tTYPE\tOWNER\tCHANGED\t")
+	table := in.table("NAME\tTYPE\tOWNER\tCHANGED\tMARKS")
 	for _, p := range preseeds {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", p.Name, p.Type, orDash(p.Owner), p.UpdatedAt.Format(time.DateOnly), preseedMarks(p))
+		table.row(p.Name, p.Type, p.Owner, p.UpdatedAt.Format(time.DateOnly), preseedMarks(p))
 	}
 	return table.Flush()
 }

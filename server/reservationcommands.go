@@ -2,7 +2,7 @@ package server
 
 import (
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"provisioner/lab"
@@ -184,8 +184,7 @@ func (c queueCommand) Run(in *invocation) error {
 		}
 		return in.print(true, rows, "")
 	}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "PLACE\tUSER\tPRIORITY\tSINCE\tFOR\tREASON")
+	table := in.table("PLACE\tUSER\tPRIORITY\tSINCE\tFOR\tREASON")
 	for _, p := range places {
 		what := "any machine"
 		switch {
@@ -194,7 +193,7 @@ func (c queueCommand) Run(in *invocation) error {
 		case p.Query != "":
 			what = p.Query
 		}
-		_, _ = fmt.Fprintf(table, "%d\t%s\t%d\t%s\t%s\t%s\n", p.ID, p.User, p.Priority, moment(p.CreatedAt), what, p.Reason)
+		table.row(strconv.FormatInt(p.ID, 10), p.User, strconv.Itoa(p.Priority), moment(p.CreatedAt), what, p.Reason)
 	}
 	return table.Flush()
 }
@@ -232,14 +231,13 @@ func (c historyCommand) Run(in *invocation) error {
 	if c.JSON {
 		return in.print(true, rows, "")
 	}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ID\tMACHINE\tUSER\tSINCE\tENDED\tWHY\tREASON")
+	table := in.table("ID\tMACHINE\tUSER\tSINCE\tENDED\tWHY\tREASON")
 	for _, r := range rows {
-		ended, why := "-", "-"
+		ended, why := "", ""
 		if r.Ended != nil {
 			ended, why = moment(*r.Ended), r.EndedWhy+" by "+r.EndedBy
 		}
-		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Machine, r.User, moment(r.Since), ended, why, r.Reason)
+		table.row(strconv.FormatInt(r.ID, 10), r.Machine, r.User, moment(r.Since), ended, why, r.Reason)
 	}
 	return table.Flush()
 }

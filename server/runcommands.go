@@ -52,7 +52,7 @@ func (j jsonRun) text() string {
 	}
 	text += " at " + moment(*j.EndedAt)
 	if j.Error != "" {
-		text += ": " + printable(j.Error)
+		text += ": " + j.Error
 	}
 	return text
 }
@@ -206,8 +206,8 @@ func (c runShowCommand) Run(in *invocation) error {
 	table := in.table("")
 	for _, row := range [][2]string{
 		{"Run", strconv.FormatInt(run.ID, 10)}, {"Machine", run.Machine}, {"User", run.User},
-		{"State", strings.TrimSuffix(string(run.State)+": "+printable(run.Error), ": ")},
-		{"Kernel", run.Kernel}, {"Initrd", run.Initrd}, {"Preseed", run.Preseed}, {"Kernel options", printable(run.KernelOptions)},
+		{"State", strings.TrimSuffix(string(run.State)+": "+run.Error, ": ")},
+		{"Kernel", run.Kernel}, {"Initrd", run.Initrd}, {"Preseed", run.Preseed}, {"Kernel options", run.KernelOptions},
 	} {
 		table.row(row[0], row[1])
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"provisioner/lab/console"
@@ -43,14 +42,13 @@ func (c whoCommand) Run(in *invocation) error {
 	if len(guests) == 0 {
 		return in.print(false, nil, "nobody is at the console of "+c.Name)
 	}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAME\tDOES\tSINCE\tLAST KEY")
+	table := in.table("NAME\tDOES\tSINCE\tLAST KEY")
 	for _, g := range guests {
-		key := "-"
+		key := ""
 		if g.Mode == console.Writing {
 			key = g.Quiet.Round(time.Second).String() + " ago"
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", g.Name, g.Mode, g.Since.UTC().Format("2006-01-02 15:04:05Z"), key)
+		table.row(g.Name, g.Mode.String(), g.Since.UTC().Format("2006-01-02 15:04:05Z"), key)
 	}
 	return table.Flush()
 }
