@@ -91,6 +91,9 @@ come through ssh: write ` + "`--reason=`" + `, not ` + "`--reason ''`" + `.
 		if len(rows) > 0 {
 			page.WriteString("\n| | |\n|---|---|\n" + strings.Join(rows, "\n") + "\n")
 		}
+		if flagNamed(command, "--json") != nil {
+			fmt.Fprintf(&page, "\nJSON: %s.\n", answerOf(t, command.Path()))
+		}
 	}
 	return page.Bytes()
 }
