@@ -67,7 +67,7 @@ func newAPI(ctx context.Context, l *lab.Lab, log *slog.Logger) (*api, error) {
 	router := chi.NewRouter()
 	a := &api{lab: l, log: log, router: router, now: time.Now, live: live{stopping: ctx, heartbeat: heartbeatEvery, slowest: slowestRead}}
 	a.given = newAnswers(func() time.Time { return a.now() })
-	router.Use(allowOrigins)
+	router.Use(allowOrigins, headAsGet)
 	router.NotFound(notFound)
 	router.MethodNotAllowed(methodNotAllowed)
 
@@ -198,6 +198,17 @@ func allowOrigins(next http.Handler) http.Handler {
 			header.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
 			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// headAsGet answers HEAD as GET, whose body the server leaves out (RFC 9110
+// §9.3.2).
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			chi.RouteContext(r.Context()).RouteMethod = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
 	})

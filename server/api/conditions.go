@@ -54,7 +54,7 @@ func tagged(ctx huma.Context, next func(huma.Context)) {
 	}
 	tag := tagOf(held.body.Bytes())
 	ctx.SetHeader("ETag", tag)
-	if none := ctx.Header("If-None-Match"); ctx.Method() == http.MethodGet && matches(strings.ReplaceAll(none, "W/", ""), tag) {
+	if none := ctx.Header("If-None-Match"); ctx.Method() != http.MethodPut && matches(strings.ReplaceAll(none, "W/", ""), tag) {
 		ctx.SetStatus(http.StatusNotModified)
 		return
 	}

@@ -55,6 +55,10 @@ func TestWhatIsReadHasATag(t *testing.T) {
 	if now.StatusCode != 200 || now.Header.Get("ETag") != changed.Header.Get("ETag") {
 		t.Errorf("after the change: %d, ETag %s, and it said %s", now.StatusCode, now.Header.Get("ETag"), changed.Header.Get("ETag"))
 	}
+	head, body := w.exchange("ada", "HEAD", "/machine/web-01", "")
+	if head.StatusCode != 200 || head.Header.Get("ETag") != changed.Header.Get("ETag") || body != "" {
+		t.Errorf("HEAD: %d, ETag %s, %q", head.StatusCode, head.Header.Get("ETag"), body)
+	}
 	if list, _ := w.exchange("ada", "GET", "/machine", ""); list.Header.Get("ETag") == "" {
 		t.Error("a list has no ETag")
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -41,9 +42,12 @@ func TestTheDocumentIsWhole(t *testing.T) {
 		Paths   map[string]map[string]struct {
 			OperationID, Summary string
 			Security             []map[string][]string
-			Responses            map[string]any
+			Parameters           []struct {
+				Ref string `json:"$ref"`
+			}
+			Responses map[string]any
 		}
-		Components struct{ Schemas map[string]any }
+		Components struct{ Schemas, Parameters map[string]any }
 	}
 	if err := json.Unmarshal([]byte(served), &doc); err != nil {
 		t.Fatal(err)
@@ -51,10 +55,15 @@ func TestTheDocumentIsWhole(t *testing.T) {
 	if !strings.HasPrefix(doc.OpenAPI, "3.1") || len(doc.Paths) == 0 {
 		t.Errorf("OpenAPI %q with %d paths", doc.OpenAPI, len(doc.Paths))
 	}
-	for path, methods := range doc.Paths {
+	for file, methods := range doc.Paths {
 		for method, op := range methods {
+			for _, p := range op.Parameters {
+				if p.Ref != "" && doc.Components.Parameters[path.Base(p.Ref)] == nil {
+					t.Errorf("there is no parameter %s", p.Ref)
+				}
+			}
 			if op.OperationID == "" || op.Summary == "" || len(op.Security) != 1 || op.Responses["default"] == nil {
-				t.Errorf("%s %s: %+v", method, path, op)
+				t.Errorf("%s %s: %+v", method, file, op)
 			}
 		}
 	}

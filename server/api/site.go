@@ -18,13 +18,14 @@ type Site struct {
 	MaxTerm          *string `json:"max_term" doc:"For how long at most; null: for ever"`
 	Grace            *string `json:"grace" doc:"How long a machine is its holder's after the end of the term; null: not at all"`
 	IdleAfter        *string `json:"idle_after" doc:"After how long without power, run or console a machine is released; null: never"`
+	ProxyJump        bool    `json:"proxy_jump" doc:"People reach the machines that they hold through this server (ssh -J)"`
 	Release          string  `json:"release" enum:"leave,power-off" doc:"What becomes of a machine that nobody holds any more"`
 }
 
 func toSite(s lab.Site) Site {
 	return Site{
 		ConsolesOnDemand: s.ConsolesOnDemand, ConsolesInsist: s.ConsolesInsist, Term: term(s.Term), MaxTerm: term(s.MaxTerm),
-		Grace: term(s.Grace), IdleAfter: term(s.IdleAfter), Release: string(s.Release),
+		Grace: term(s.Grace), IdleAfter: term(s.IdleAfter), ProxyJump: s.ProxyJump, Release: string(s.Release),
 	}
 }
 
@@ -78,6 +79,7 @@ type changeSiteInput struct {
 		MaxTerm          optional[string] `json:"max_term,omitempty" maxLength:"32"`
 		Grace            optional[string] `json:"grace,omitempty" maxLength:"32"`
 		IdleAfter        optional[string] `json:"idle_after,omitempty" maxLength:"32"`
+		ProxyJump        given[bool]      `json:"proxy_jump,omitempty"`
 		Release          given[string]    `json:"release,omitempty" enum:"leave,power-off"`
 	}
 }
@@ -103,6 +105,7 @@ func (a *api) changeSite(ctx context.Context, actor lab.Actor, in *changeSiteInp
 	err := a.lab.ChangeSite(ctx, actor, func(s *lab.Site) {
 		setGiven(&s.ConsolesOnDemand, in.Body.ConsolesOnDemand)
 		setGiven(&s.ConsolesInsist, in.Body.ConsolesInsist)
+		setGiven(&s.ProxyJump, in.Body.ProxyJump)
 		for _, t := range terms {
 			if t.text.sent {
 				*t.field(s) = t.value

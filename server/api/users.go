@@ -261,6 +261,9 @@ func (a *api) removeKey(ctx context.Context, actor lab.Actor, in *KeyPath) (*not
 
 // parseKey reads an ssh public key, as ssh-keygen writes it.
 func parseKey(text string) (lab.PublicKey, error) {
+	if strings.Contains(text, "PRIVATE KEY") {
+		return lab.PublicKey{}, invalid("key: this is a private key, which nobody else should have seen: make another one, and give what is in its file that ends in .pub")
+	}
 	parsed, comment, _, _, err := ssh.ParseAuthorizedKey([]byte(text))
 	if err != nil {
 		return lab.PublicKey{}, invalid("key: this is no ssh public key: give what is in the file that ends in .pub")
