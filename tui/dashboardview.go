@@ -41,7 +41,7 @@ func (d *dashboard) view(width, height int) ([]string, cursor) {
 		note = d.subset.String() + " only"
 	}
 	if d.answered.problem != "" {
-		note = cut(clean(d.answered.problem), width/2)
+		note = cut(clean(d.answered.problem), width*2/5)
 	}
 	return d.list.view(d.theme, width, height, heading, d.emptyText(), note, func(r row, selected bool) string {
 		return d.rowLine(c, r, selected)

@@ -209,14 +209,15 @@ func (l *list[T]) filterLine(t *theme, note string, width int) string {
 	if !l.typing && l.filter.Value() == "" && note == "" {
 		return ""
 	}
-	l.filter.SetWidth(max(1, width/2))
-	left := "   "
-	if l.typing || l.filter.Value() != "" {
-		left += l.filter.View()
-	}
 	right := fmt.Sprintf("%d of %d", len(l.listed), len(l.rows))
 	if note != "" {
 		right = note + " · " + right
+	}
+	const around = 9 // the margins, the prompt, and the cursor behind the text
+	l.filter.SetWidth(max(1, width-around-widths.StringWidth(right)))
+	left := "   "
+	if l.typing || l.filter.Value() != "" {
+		left += l.filter.View()
 	}
 	return apart(left, t.warn.Render(right)+" ", width)
 }

@@ -142,12 +142,12 @@ func (p *machinePage) facts(width int) []string {
 
 // termText is how long somebody has a machine yet, and from whom.
 func (p *machinePage) termText(h store.Holder) (text string) {
-	if !h.Until.IsZero() {
-		left := " left"
-		if !h.Until.After(p.now()) {
-			left = ""
-		}
-		text = p.left(h.Until) + p.theme.dim.Render(left+", until "+p.clock(h.Until))
+	switch {
+	case h.Until.IsZero():
+	case h.Until.After(p.now()):
+		text = p.left(h.Until) + p.theme.dim.Render(" left, until "+p.clock(h.Until))
+	default: // the grace
+		text = p.left(h.Until) + p.theme.dim.Render(" since "+p.clock(h.Until))
 	}
 	if h.LentBy != "" {
 		text = strings.TrimSpace(text + "  " + p.theme.dim.Render("lent by "+p.who(h.LentBy)))

@@ -159,6 +159,8 @@ func (c *pane) why() string {
 			return "The console was closed. c opens it again."
 		case len(m.Holders) == 0:
 			return "You no longer hold " + name + ". Nobody does: t takes it again, esc goes back to the list."
+		case c.page.lentTo(m) != "":
+			return "You have lent " + name + " to " + c.page.lentTo(m) + ": L takes it back, esc goes back to the list."
 		}
 		return "You no longer hold " + name + ": it is held by " + c.page.holders(m) + ". esc goes back to the list."
 	}
