@@ -60,22 +60,18 @@ func (s *Server) jump(_ *ssh.Server, conn *gossh.ServerConn, channel gossh.NewCh
 // connect carries bytes between a channel and a machine until one of them is
 // done, or the person may not reach the machine any more.
 func (s *Server) connect(sshCtx ssh.Context, conn *gossh.ServerConn, channel gossh.NewChannel, asked directTCPIP) error {
-	key, ok := sshCtx.Value(ssh.ContextKeyPublicKey).(ssh.PublicKey)
-	if !ok {
-		return &lab.Error{Code: lab.Denied, Message: "log in with an ssh key"}
-	}
-	// Who has not claimed the server yet has no account, and is refused.
-	actor, err := s.lab.Login(sshCtx, conn.User(), gossh.FingerprintSHA256(key), conn.RemoteAddr().String())
+	actor, err := s.jumper(sshCtx, conn)
 	if err != nil {
 		return err
 	}
 	ctx, leave := s.stay(sshCtx, actor)
 	defer leave()
-	ctx, tunnel, err := s.lab.OpenTunnel(ctx, actor, asked.Host, uint16(asked.Port))
+	tunnelCtx, tunnel, err := s.lab.OpenTunnel(ctx, actor, asked.Host, uint16(asked.Port))
 	if err != nil {
-		return err
+		return ended(ctx, err)
 	}
 	defer tunnel.Close()
+	ctx = tunnelCtx
 
 	dialer := net.Dialer{Timeout: dialTime}
 	machine, err := dialer.DialContext(ctx, "tcp4", tunnel.To.String())
@@ -95,6 +91,26 @@ func (s *Server) connect(sshCtx ssh.Context, conn *gossh.ServerConn, channel gos
 	defer func() { _ = accepted.Close() }()
 	carry(ctx, accepted, machine.(*net.TCPConn)) // what "tcp4" gives
 	return ended(ctx, nil)
+}
+
+// jumper makes an actor of who is at the other end, once for all that they
+// reach over one connection: clients that forward ports open one channel after
+// another.
+func (s *Server) jumper(ctx ssh.Context, conn *gossh.ServerConn) (lab.Actor, error) {
+	type jumper struct{}
+	if actor, ok := ctx.Value(jumper{}).(lab.Actor); ok {
+		return actor, nil
+	}
+	key, ok := ctx.Value(ssh.ContextKeyPublicKey).(ssh.PublicKey)
+	if !ok {
+		return lab.Actor{}, &lab.Error{Code: lab.Denied, Message: "log in with an ssh key"}
+	}
+	// Who has not claimed the server yet has no account, and is refused.
+	actor, err := s.lab.Login(ctx, conn.User(), gossh.FingerprintSHA256(key), conn.RemoteAddr().String())
+	if err == nil {
+		ctx.SetValue(jumper{}, actor)
+	}
+	return actor, err
 }
 
 // halfCloser is a connection of which one direction can end before the other.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -213,6 +214,50 @@ func jumpEnds(t *testing.T, end func(*jumps) error) {
 	}
 	if err := cmd.Wait(); err == nil {
 		t.Error("ssh ended as if the machine had closed the session in order")
+	}
+}
+
+// Who forwards ports opens many channels: they have logged in once, and what
+// they may is asked each time.
+func TestManyConnectionsAreOneLogin(t *testing.T) {
+	j := withJumps(t)
+	j.allow(true)
+	if err := j.lab.Assign(t.Context(), lab.Local, "box-01", "ada", ""); err != nil {
+		t.Fatal(err)
+	}
+	signer := j.people["ada"].signer
+	client, _, err := j.dial("ada", signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		conn, err := client.Dial("tcp", "127.9.0.11:"+j.port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if banner, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(banner, "SSH-2.0-") {
+			t.Errorf("%q, %v", banner, err)
+		}
+		_ = conn.Close()
+	}
+	kinds := make(map[string]int)
+	events, err := j.lab.Events(t.Context(), lab.Local, lab.EventFilter{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.User == "ada" {
+			kinds[e.Kind]++
+		}
+	}
+	if kinds[lab.EventLogin] != 1 || kinds[lab.EventTunnel] != 3 {
+		t.Errorf("events: %v", kinds)
+	}
+	if err := j.lab.RemoveKey(t.Context(), lab.Local, "ada", gossh.FingerprintSHA256(signer.PublicKey())); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := client.Dial("tcp", "127.9.0.11:"+j.port); err == nil || !strings.Contains(err.Error(), "was taken from ada") {
+		t.Errorf("without the key: %v, %v", conn, err)
 	}
 }
 
