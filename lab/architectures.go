@@ -162,11 +162,11 @@ func (l *Lab) RemoveSubarch(ctx context.Context, actor Actor, arch, name string)
 		if err != nil {
 			return err
 		}
-		if s.Machines > 0 {
-			use, err := tx.SubarchMachines(ctx, s.ID)
-			if err != nil {
-				return err
-			}
+		use, err := tx.SubarchMachines(ctx, s.ID)
+		if err != nil {
+			return err
+		}
+		if len(use) > 0 {
 			return fail(Conflict, "there are machines of it: %s", someOf(use))
 		}
 		return tx.DeleteSubarch(ctx, s.ID)

@@ -75,13 +75,17 @@ type Subarch struct {
 	EFIBoot      bool   // BMCs are asked for a UEFI boot
 	BootloaderID int64  // 0: none
 	Bootloader   string // the name of that image
-	Machines     int    // how many are of it
+	Machines     int    // how many are of it; only [Tx.Subarchs] counts them
 }
 
-const selectSubarch = `SELECT subarchitectures.id, architectures.name, subarchitectures.name, efi_boot, bootloader_id,
-	coalesce(images.name, ''), (SELECT count(*) FROM machines WHERE subarch_id = subarchitectures.id)
+// selectSubarch selects flavours; machines is how many are of one, which is a
+// look at all machines.
+func selectSubarch(machines string) string {
+	return `SELECT subarchitectures.id, architectures.name, subarchitectures.name, efi_boot, bootloader_id,
+	coalesce(images.name, ''), ` + machines + `
 	FROM subarchitectures JOIN architectures ON architectures.id = subarchitectures.arch_id
 	LEFT JOIN images ON images.id = bootloader_id `
+}
 
 func scanSubarch(r row) (s Subarch, err error) {
 	var bootloader sql.NullInt64
@@ -92,13 +96,14 @@ func scanSubarch(r row) (s Subarch, err error) {
 
 // Subarchs returns the flavours of all architectures, in order.
 func (tx *Tx) Subarchs(ctx context.Context) ([]Subarch, error) {
-	return all(ctx, tx, scanSubarch, selectSubarch+`ORDER BY architectures.name, subarchitectures.name`)
+	return all(ctx, tx, scanSubarch, selectSubarch(`(SELECT count(*) FROM machines WHERE subarch_id = subarchitectures.id)`)+`
+		ORDER BY architectures.name, subarchitectures.name`)
 }
 
 // Subarch returns the flavour of that name. An unknown architecture and an
 // unknown flavour are both [ErrNotFound].
 func (tx *Tx) Subarch(ctx context.Context, arch, name string) (Subarch, error) {
-	return one(ctx, tx, scanSubarch, selectSubarch+`WHERE architectures.name = ? AND subarchitectures.name = ?`, arch, name)
+	return one(ctx, tx, scanSubarch, selectSubarch(`0`)+`WHERE architectures.name = ? AND subarchitectures.name = ?`, arch, name)
 }
 
 // AddSubarch keeps a new flavour. [ErrNotFound] where there is no such
