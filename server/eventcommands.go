@@ -54,7 +54,9 @@ func (c eventsCommand) Run(in *invocation) error {
 		}
 		return c.list(in, events)
 	}
-	stream, err := in.lab.Follow(in.ctx, in.actor, c.After)
+	ctx, done := in.untilInterrupted()
+	defer done()
+	stream, err := in.lab.Follow(ctx, in.actor, c.After)
 	if err != nil {
 		return err
 	}
@@ -73,10 +75,10 @@ func (c eventsCommand) Run(in *invocation) error {
 		}
 	}
 	for {
-		batch, err := stream.Next(in.ctx)
+		batch, err := stream.Next(ctx)
 		switch {
-		case in.ctx.Err() != nil:
-			return nil // they have gone, or are told why the session ends
+		case ctx.Err() != nil:
+			return nil // they have seen enough or gone, or are told why the session ends
 		case err != nil:
 			return err
 		}

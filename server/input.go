@@ -1,11 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 
 	"charm.land/ssh"
+
+	"provisioner/lab"
 )
 
 // errTorn is what reading from a client ends with that has gone in the middle.
@@ -69,4 +72,53 @@ func (i *input) Read(p []byte) (int, error) {
 		}
 		return n, r.err
 	}
+}
+
+// output is a writer that takes nothing more once ctx has ended: whose key was
+// taken away does not get the rest of a long log.
+type output struct {
+	ctx context.Context //nolint:containedctx // lives for one command
+	to  io.Writer
+}
+
+// Write is that of [io.Writer].
+func (o output) Write(p []byte) (int, error) {
+	if o.ctx.Err() != nil {
+		return 0, context.Cause(o.ctx)
+	}
+	return o.to.Write(p)
+}
+
+// errInterrupted is why a context has ended whose person has pressed Ctrl-C.
+var errInterrupted = errors.New("interrupted")
+
+// untilInterrupted is the context of a command that only waits. On a terminal,
+// where Ctrl-C is a byte like any other and its ssh client does not end, it
+// ends with that, too. The returned function gives it back.
+func (in *invocation) untilInterrupted() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(in.ctx)
+	if in.terminal != nil {
+		go func() { // ends with the connection; nobody waits for a person who does not type
+			buffer := make([]byte, 256)
+			for {
+				n, err := in.stdin.Read(buffer)
+				if bytes.ContainsAny(buffer[:n], "\x03\x04") {
+					cancel(errInterrupted)
+				}
+				if err != nil {
+					return
+				}
+			}
+		}()
+	}
+	return ctx, func() { cancel(nil) }
+}
+
+// interrupted is err, or where the person has interrupted a wait, what becomes
+// of what they waited for.
+func interrupted(ctx context.Context, err error, then string) error {
+	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) {
+		return &lab.Error{Code: lab.Unavailable, Message: "interrupted: " + then, Err: errInterrupted}
+	}
+	return err
 }

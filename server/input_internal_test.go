@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -27,5 +28,17 @@ func TestTheEndOfAConnectionIsNoEndOfInput(t *testing.T) {
 		if string(content) != "a file" || !errors.Is(err, want) {
 			t.Errorf("client gone: %v: %q, %v", gone, content, err)
 		}
+	}
+}
+
+func TestOutputEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var text strings.Builder
+	out := output{ctx, &text}
+	_, before := io.WriteString(out, "before")
+	cancel(errStopping)
+	_, after := io.WriteString(out, "after")
+	if before != nil || !errors.Is(after, errStopping) || text.String() != "before" {
+		t.Errorf("%v, %v, %q", before, after, text.String())
 	}
 }

@@ -78,3 +78,28 @@ func TestInputEndsWithTheWayIn(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, notes.String())
 	}
 }
+
+// On a terminal, Ctrl-C ends what only waits.
+func TestWaitIsInterrupted(t *testing.T) {
+	p := start(t)
+	ada, grace := p.enrolled("ada", false), p.enrolled("grace", false)
+	if r := p.run("ada", ada, "reserve web-01", ""); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	for command, want := range map[string]struct {
+		seen, note string
+		code       int
+	}{
+		"reserve web-01 --wait":                      {"", "interrupted: your place is kept", 6},
+		"events --follow --since 1h --kind reserved": {"reserved", "", 0},
+	} {
+		c := p.start("grace", grace, command, true)
+		if want.seen != "" {
+			c.sees(t, want.seen)
+		}
+		c.types(t, "x\x1b[A\x03")
+		if code := exitCode(t, c.Wait()); code != want.code || !strings.Contains(c.notes.String(), want.note) {
+			t.Errorf("%s: exit code %d, %q", command, code, c.notes.String())
+		}
+	}
+}

@@ -88,7 +88,7 @@ func (c logCommand) Run(in *invocation) error {
 	case c.Format == "asciicast":
 		err = writeAsciicast(in.stdout, log.Machine, c.Idle, log.Chunks(in.ctx, from))
 	default:
-		_, err = io.Copy(in.stdout, log.Reader(from))
+		_, err = io.Copy(output{in.ctx, in.stdout}, log.Reader(from))
 	}
 	if errors.Is(err, io.EOF) {
 		return nil // the client has gone

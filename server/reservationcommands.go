@@ -63,11 +63,13 @@ func (c reserveCommand) Run(in *invocation) error {
 		}
 		return c.print(in, name)
 	}
-	name, err := in.lab.Wait(in.ctx, in.actor, request, func(place int64) {
+	ctx, done := in.untilInterrupted()
+	defer done()
+	name, err := in.lab.Wait(ctx, in.actor, request, func(place int64) {
 		in.note(fmt.Sprintf("waiting at place %d; `queue` lists who else does", place))
 	})
 	if err != nil {
-		return err
+		return interrupted(ctx, err, "your place is kept for 5 minutes, or, with --keep, as long as it takes; the same command goes on there, `queue --leave` gives it up")
 	}
 	return c.print(in, name)
 }

@@ -105,13 +105,15 @@ func (f runFailed) Error() string {
 
 // awaitRun waits for the end of a run, and says meanwhile how far it is.
 func (in *invocation) awaitRun(id int64, asJSON bool) error {
-	run, err := in.lab.AwaitRun(in.ctx, in.actor, id, func(r store.RunRecord) {
+	ctx, done := in.untilInterrupted()
+	defer done()
+	run, err := in.lab.AwaitRun(ctx, in.actor, id, func(r store.RunRecord) {
 		if r.State == store.RunRunning {
 			in.note(fmt.Sprintf("run %d of %s: %s", r.ID, r.Machine, r.Stage))
 		}
 	})
 	if err != nil {
-		return err
+		return interrupted(ctx, err, fmt.Sprintf("the run goes on; `run wait %d` waits for it, `run cancel %d` ends it", id, id))
 	}
 	if asJSON {
 		err = in.print(true, toJSONRun(run), "")
