@@ -3,7 +3,6 @@ package server
 import (
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/pkg/sftp"
@@ -69,14 +68,14 @@ func (s sftpLogs) stat(path string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.session.lab.ConsoleLogs(s.session.ctx, s.session.actor)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+	info, err := s.info(name)
+	switch {
+	case err == nil:
+		return info, nil
+	case lab.CodeOf(err) == lab.NotFound, lab.CodeOf(err) == lab.Denied: // it is not listed either
 		return nil, errNoSuchFile
 	}
-	return s.info(name)
+	return nil, err
 }
 
 func (s sftpLogs) info(machine string) (fileInfo, error) {
