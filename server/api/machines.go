@@ -30,6 +30,7 @@ type Machine struct {
 	State     string   `json:"state" enum:"unknown,provisioning,ready,error"`
 	Stage     string   `json:"stage" doc:"How far its run has come; empty: none goes on"`
 	Power     string   `json:"power" enum:"on,off,unknown" doc:"As its BMC said last"`
+	Console   *string  `json:"console" doc:"When its console is connected: always or on-demand; null: as the site has it"`
 	Assignees []string `json:"assignees" doc:"Who holds it"`
 }
 
@@ -40,6 +41,7 @@ func toMachine(m lab.Machine) Machine {
 		ID: m.ID, Name: m.Name, Hostname: notInHostnames.ReplaceAllString(m.Name, "-"), Arch: m.Arch, Subarch: m.Subarch,
 		KernelID: optionalID(m.KernelID), KernelOpts: m.KernelOptions, InitrdID: optionalID(m.InitrdID), PreseedID: optionalID(m.PreseedID),
 		NetbootEnabled: m.NetbootEnabled, State: string(m.State), Stage: m.Stage, Power: string(m.Power.State),
+		Console:   optionalText(string(m.Console)),
 		Assignees: make([]string, len(m.Holders)),
 	}
 	for i, h := range m.Holders {
