@@ -161,6 +161,8 @@ func (in *invocation) names(kind string) (names []string, err error) {
 			names = append(names, m.Name)
 		}
 		return names, err
+	case "kinds":
+		return eventKinds(), nil
 	case "preseeds":
 		preseeds, err := in.lab.Preseeds(in.ctx, in.actor)
 		for _, p := range preseeds {

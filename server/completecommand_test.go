@@ -46,6 +46,7 @@ func TestTheLastWordOfALineIsCompleted(t *testing.T) {
 		"run list --state r":                      "running",
 		"run --state c":                           "cancelled",
 		"preseed put x --no-p":                    "--no-public",
+		"events --kind image-":                    "image-added image-changed image-removed image-damaged",
 		"comp":                                    "",
 		"frobnicate ''":                           "",
 	} {

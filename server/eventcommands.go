@@ -15,7 +15,7 @@ type eventsCommand struct {
 	Follow  bool     `short:"f" help:"Go on with what happens, until the connection ends. Alone: only that."`
 	Machine string   `complete:"machines" placeholder:"NAME" help:"Only of that machine."`
 	User    string   `complete:"users" placeholder:"NAME" help:"Only what that user did."`
-	Kind    []string `placeholder:"KIND" help:"Only of that kind, such as power or console-pattern. More than one: with commas, or said again."`
+	Kind    []string `complete:"kinds" placeholder:"KIND" help:"Only of that kind, such as power or console-pattern. More than one: with commas, or said again."`
 	Since   string   `placeholder:"TIME" help:"Only what happened since: 90s, 15m, 2h, 3d ago, 15:04 or 2006-01-02T15:04, by the server's clock."`
 	Until   string   `placeholder:"TIME" help:"Only what happened before; likewise."`
 	Limit   int      `placeholder:"N" help:"At most so many of what has happened, the newest: up to 1000, or 100 where left out."`
@@ -96,6 +96,15 @@ func (c eventsCommand) Run(in *invocation) error {
 	}
 }
 
+// eventKinds are the kinds of events as a shell takes them without quotes.
+func eventKinds() []string {
+	kinds := lab.EventKinds()
+	for i, kind := range kinds {
+		kinds[i] = strings.ReplaceAll(kind, " ", "-")
+	}
+	return kinds
+}
+
 // filter checks what is asked for.
 func (c eventsCommand) filter(in *invocation) (f lab.EventFilter, err error) {
 	switch {
@@ -111,6 +120,9 @@ func (c eventsCommand) filter(in *invocation) (f lab.EventFilter, err error) {
 	now := time.Now()
 	f = lab.EventFilter{Machine: c.Machine, User: c.User, Before: c.Before, Limit: c.Limit}
 	for _, kind := range c.Kind {
+		if !slices.Contains(eventKinds(), strings.ReplaceAll(kind, " ", "-")) {
+			return f, &lab.Error{Code: lab.Invalid, Message: fmt.Sprintf("events: there is no kind %.40q; there are: %s", kind, strings.Join(eventKinds(), ", "))}
+		}
 		f.Kinds = append(f.Kinds, strings.ReplaceAll(kind, "-", " "))
 	}
 	if f.Since, err = parseTime("--since", c.Since, now); err != nil {
