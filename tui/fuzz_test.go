@@ -35,6 +35,9 @@ func FuzzScreens(f *testing.F) {
 	f.Add([]byte("p\rGvx\r\r\x1b\x1bdn\rx\r\r"), []byte("{{ a }}"), "\x1b[2J", uint16(100), uint16(16))
 	f.Add([]byte("rnm\rfyx\x1by"), []byte("e\u0301\u0301👨‍👩‍👧"), "👨‍👩‍👧\u200b\u0301", uint16(20), uint16(5))
 
+	f.Add([]byte("ERLH\rj\x1bQn(= a\r5h\r\x1b\x1bd\x1bPj\r"), []byte("a b\r\n"), "(= name\x1b[2J", uint16(80), uint16(24))
+	f.Add([]byte("/(and (= a 1\r\x1b\rEL\x1bH"), []byte("a"), "grace", uint16(44), uint16(11))
+
 	a0 := lab.Actor{User: store.User{ID: 7, Name: "grace"}}
 	l := newSite(f).lab
 	root, err := os.OpenRoot(f.TempDir())
@@ -56,6 +59,9 @@ func FuzzScreens(f *testing.F) {
 		m.Name, m.Arch, m.State = name, "amd64", store.StateProvisioning
 		m.Stage = name
 		m.Holders = []store.Holder{{UserID: 7, User: "grace", Reason: name, Since: pi()}}
+		if len(output)%3 > 0 {
+			m.Holders[0].LentBy, m.Holders[0].Until = name, pi().Add(time.Duration(height)<<36-time.Hour)
+		}
 		detail := lab.MachineDetail{
 			Machine: m, Kernel: name, Run: &store.Run{State: store.RunRunning, Stage: name, Error: name},
 			Interfaces: []store.Interface{{MAC: name, Identifier: name}},
@@ -77,6 +83,13 @@ func FuzzScreens(f *testing.F) {
 		a.Update(tea.WindowSizeMsg{Width: int(width), Height: int(height)})
 		d := a.screens[0].(*dashboard)
 		a.Update(reply{d, machinesMsg{rows: []row{d.newRow(m), d.newRow(other)}}})
+		place := lab.Place{Place: store.Place{ID: 1, UserID: 7, User: name, Query: name, Reason: name, CreatedAt: pi()}, Ahead: int(width)}
+		held := store.Reservation{
+			User: name, Machine: name, Reason: name, StartedAt: pi(), EndedAt: pi(), EndedBy: name, ExpiresAt: pi(), Lender: &store.Lender{User: name},
+		}
+		known := pool{Pool: store.Pool{Name: name, Description: name, Machines: []string{name}, Groups: []string{name, name}}}
+		a.Update(reply{d, waitingMsg{places: []lab.Place{place, place}}})
+		a.Update(eventsMsg{events: []store.Event{{Kind: lab.EventTermEnding, User: "grace", Machine: name, Detail: name}}})
 		var decoder uv.EventDecoder
 		for len(keys) > 0 {
 			n, event := decoder.Decode(keys)
@@ -84,10 +97,11 @@ func FuzzScreens(f *testing.F) {
 			if k, ok := event.(uv.KeyPressEvent); ok {
 				a.Update(tea.KeyPressMsg(k))
 			}
+			a.Update(reply{d, queryAnsweredMsg{asked: d.answered.asked, err: errors.New(name)}})
 			switch s := a.top().(type) {
 			case *machinePage:
 				if !s.loaded {
-					a.Update(reply{s, detailMsg{detail: detail, events: []store.Event{{At: pi(), Kind: name, Detail: name, User: name}}}})
+					a.Update(reply{s, detailMsg{detail: detail, events: []store.Event{{At: pi(), Kind: name, Detail: name, User: name}}, pools: []pool{known}}})
 					a.Update(reply{s, consoleOpenedMsg{viewer: &lab.Seat{Viewer: machine.View("ada", &transcript.From{})}}})
 					_, _ = s.pane.terminal.Write(output)
 					a.Update(reply{s, consoleOutputMsg{from: s.pane.viewer, skipped: 3, status: &consoles.Status{State: consoles.Lost, Err: errors.New(name)}}})
@@ -123,12 +137,19 @@ func FuzzScreens(f *testing.F) {
 				preseed := lab.Preseed{Preseed: store.Preseed{Name: name, Type: name, Content: string(output)}}
 				a.Update(reply{s, textReadMsg{content: content{text: func(width int) []string {
 					return slices.Concat(nextBootText(a.theme, next, width), a.imageText(image, width), a.preseedText(preseed, width),
+						a.placeText(place, width), a.heldText(held, width), a.poolText(known, width),
 						a.previewText(lab.PreseedPreview{Text: output, Options: name}, width))
 				}}}})
 			case *listPage[store.Image]:
 				a.Update(reply{s, listReadMsg[store.Image]{rows: []store.Image{{Name: name, SHA256: name, Owner: name, Size: int64(width) << 20}, {}}}})
 			case *listPage[store.Preseed]:
 				a.Update(reply{s, listReadMsg[store.Preseed]{rows: []store.Preseed{{Name: name, Type: name, Owner: name, Description: name}, {}}}})
+			case *listPage[lab.Place]:
+				a.Update(reply{s, listReadMsg[lab.Place]{rows: []lab.Place{place, {}}}})
+			case *listPage[store.Reservation]:
+				a.Update(reply{s, listReadMsg[store.Reservation]{rows: []store.Reservation{held, {}}}})
+			case *listPage[pool]:
+				a.Update(reply{s, listReadMsg[pool]{rows: []pool{known, {}}}})
 			case *listPage[store.DiscoveredMAC]:
 				a.Update(reply{s, listReadMsg[store.DiscoveredMAC]{rows: []store.DiscoveredMAC{{MAC: name, Vendor: name, Hostname: name}, {}}}})
 			}
