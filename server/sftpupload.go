@@ -82,7 +82,10 @@ func (u *sftpUpload) TransferError(err error) {
 }
 
 // Close makes an image of a file that has come whole, and leaves nothing of
-// another.
+// another. Whether it is whole cannot be known where somebody interrupts a put
+// of an interactive sftp: OpenSSH's does not say before how long a file is, and
+// closes it as if this were its end. scp, and a connection that ends, are told
+// from that.
 func (u *sftpUpload) Close() error {
 	s := u.session
 	s.ends(u.path)
