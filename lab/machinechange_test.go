@@ -1,7 +1,6 @@
 package lab_test
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -140,8 +139,7 @@ func TestAMachineGoes(t *testing.T) {
 	seat, err := f.OpenConsole(ctx, f.admin, "web-01")
 	f.must(err)
 	defer seat.Close()
-	_, err = io.WriteString(<-f.bmcs["bmc-web-01"].opened, "of the first one\r\n")
-	f.must(err)
+	f.print(<-f.bmcs["bmc-web-01"].opened, "of the first one\r\n")
 	for printed := ""; !strings.Contains(printed, "first one"); {
 		frame, err := seat.Next(ctx)
 		f.must(err)

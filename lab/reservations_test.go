@@ -340,16 +340,28 @@ func TestALoanComesBack(t *testing.T) {
 	}
 }
 
+// isOff has the lab know now that machines are off, and not when it has asked
+// their BMCs by itself: that counts as use.
+func (f *fixture) isOff(machines ...string) {
+	f.t.Helper()
+	for _, name := range machines {
+		if power, err := f.PowerOf(f.t.Context(), f.admin, name); err != nil || power.State != lab.PowerOff {
+			f.t.Fatalf("%s is %s, %v", name, power.State, err)
+		}
+	}
+}
+
 func TestIdleMachinesAreReleased(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()
 	f.must(f.Reserve(ctx, f.ada, "web-01", ""))
 	f.must(f.Reserve(ctx, f.grace, "web-02", ""))
 	f.must(f.Reserve(ctx, f.admin, "arm-01", ""))
+	f.isOff("web-01", "web-02", "arm-01")
 	f.pass(20 * time.Hour)
-	f.site(func(s *lab.Site) { s.IdleAfter = 10 * time.Hour })
-	seat, err := f.OpenConsole(ctx, f.grace, "web-02")
+	seat, err := f.OpenConsole(ctx, f.grace, "web-02") // before the site decides: the lab tends at once
 	f.must(err)
+	f.site(func(s *lab.Site) { s.IdleAfter = 10 * time.Hour })
 	f.tend()
 	if got := f.kinds("web-01", 1); got[0] != lab.EventIdle {
 		t.Errorf("of an idle machine: %v", got)
@@ -360,6 +372,7 @@ func TestIdleMachinesAreReleased(t *testing.T) {
 	seat.Close()
 	f.must(f.SetPower(ctx, f.ada, "web-01", lab.TurnOn)) // a sign of life
 	f.must(f.SetPower(ctx, f.ada, "web-01", lab.TurnOff))
+	f.isOff("web-01")
 	f.pass(2 * time.Hour)
 	if who, _ := f.holder("web-01"); who != "ada" {
 		t.Errorf("a machine that was used in the grace is held by %q", who)
