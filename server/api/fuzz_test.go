@@ -38,10 +38,11 @@ func FuzzHandler(f *testing.F) {
 			return
 		}
 		if now == nil {
-			var err error
-			if now, err = newArena(); err != nil {
+			one, err := newArena()
+			if err != nil {
 				t.Fatal(err)
 			}
+			now = one
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // for those who wait or follow
 		defer cancel()

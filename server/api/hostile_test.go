@@ -125,10 +125,11 @@ func (h *hostility) queries(op *huma.Operation, e exchange) {
 func (h *hostility) ask(method, target, body string) {
 	h.t.Helper()
 	if h.arena == nil {
-		var err error
-		if h.arena, err = newArena(); err != nil {
+		one, err := newArena()
+		if err != nil {
 			h.t.Fatal(err)
 		}
+		h.arena = one
 	}
 	r := requestOf(h.t.Context(), "root", method, target, "", []byte(body))
 	if r == nil {
