@@ -206,6 +206,12 @@ func TestConsoleLogsAreReadByWhoMayReadThem(t *testing.T) {
 	if got := p.content(file); got != before+hers+"more\r\n"+after {
 		t.Errorf("an admin: %d bytes", len(got))
 	}
+	if out, err := root.run("scp", "", "-r", "127.0.0.1:logs", dir); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got := p.content(filepath.Join(dir, "logs", "web-01.log")); got != p.content(file) {
+		t.Errorf("with all others: %d bytes", len(got))
+	}
 	_, files := root.sftp()
 	if part, err := files.Open("logs/web-01.log"); err != nil {
 		t.Error(err)
