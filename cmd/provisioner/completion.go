@@ -18,7 +18,7 @@ var completionTemplates embed.FS
 // they are: it is asked each time.
 type completionCommand struct {
 	Shell     string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
-	Name      string `default:"lab" help:"What the commands are called by."`
+	Name      string `default:"lab" env:"-" help:"What the commands are called by."`
 	SSH       string `name:"ssh" env:"-" xor:"way" placeholder:"HOST" help:"They are run over ssh: HOST or USER@HOST, as your ssh configuration knows it."`
 	Server    string `env:"-" xor:"way" placeholder:"URL" help:"They are run by a token, as provisioner --server URL does. Without --ssh and --server: NAME is a program or function of yours."`
 	TokenFile string `env:"-" type:"path" placeholder:"FILE" help:"With --server: file that holds the token."`
@@ -27,9 +27,11 @@ type completionCommand struct {
 
 // Help is shown below the flags.
 func (completionCommand) Help() string {
-	return `In ~/.bashrc: source <(provisioner completion bash --ssh HOST)
-In ~/.zshrc: source <(provisioner completion zsh --ssh HOST)
-In ~/.config/fish/config.fish: provisioner completion fish --ssh HOST | source`
+	return `In ~/.bashrc, ~/.zshrc and ~/.config/fish/config.fish:
+
+    source <(provisioner completion bash --ssh HOST)
+    source <(provisioner completion zsh --ssh HOST)
+    provisioner completion fish --ssh HOST | source`
 }
 
 var completionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,31}$`)
