@@ -191,7 +191,8 @@ func TestOneAtAConsoleTypes(t *testing.T) {
 	ada.types("from ada")
 	w.typed(machine, "from ada")
 	ada.says(`{"do": "who"}`)
-	if guests := ada.hears("guests", "").Guests; len(guests) != 2 || guests[0].Name != "ada" || guests[0].Mode != "writing" {
+	guests := ada.hears("guests", "").Guests // in no order: time stands still
+	if len(guests) != 2 || !slices.ContainsFunc(guests, func(g Guest) bool { return g.Name == "ada" && g.Mode == "writing" }) {
 		t.Errorf("%+v", guests)
 	}
 	ada.says(`{"do": "break"}`)
