@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -145,6 +146,9 @@ func (c eventsCommand) filter(in *invocation) (f lab.EventFilter, err error) {
 func (c eventsCommand) past(in *invocation, filter lab.EventFilter) ([]store.Event, error) {
 	events, err := in.lab.Events(in.ctx, in.actor, filter)
 	slices.Reverse(events)
+	if n := cmp.Or(min(c.Limit, 1000), 100); c.Since != "" && len(events) == n {
+		in.note(fmt.Sprintf("these are the newest %d; --before %d has those before them", n, events[0].ID))
+	}
 	return events, err
 }
 
