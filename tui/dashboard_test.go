@@ -108,3 +108,17 @@ func TestNamesAreOrderedAsPeopleCount(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestFilterShowsAsMuchOfItselfAsThereIsRoomFor(t *testing.T) {
+	l := newList(func(s string) string { return s }, func(s string) string { return s })
+	l.typing = true
+	l.filter.Focus()
+	l.filter.SetValue(strings.Repeat("0123456789", 4))
+	l.filterLine(newTheme(), strings.Repeat("n", 40), 80) // where there is little room
+	if line := l.filterLine(newTheme(), "", 80); !strings.Contains(line, "/ "+l.filter.Value()+" ") {
+		t.Errorf("%q", line)
+	}
+	if line := l.filterLine(newTheme(), strings.Repeat("n", 40), 80); !strings.Contains(line, "789 ") || strings.Contains(line, l.filter.Value()) {
+		t.Errorf("where there is little room: %q", line)
+	}
+}

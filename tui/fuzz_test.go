@@ -101,7 +101,7 @@ func FuzzScreens(f *testing.F) {
 			switch s := a.top().(type) {
 			case *machinePage:
 				if !s.loaded {
-					a.Update(reply{s, detailMsg{detail: detail, events: []store.Event{{At: pi(), Kind: name, Detail: name, User: name}}, pools: []pool{known}}})
+					a.Update(reply{s, detailMsg{detail: detail, events: []store.Event{{At: pi(), Kind: name, Detail: name, User: name}}, pools: &[]pool{known}}})
 					a.Update(reply{s, consoleOpenedMsg{viewer: &lab.Seat{Viewer: machine.View("ada", &transcript.From{})}}})
 					_, _ = s.pane.terminal.Write(output)
 					a.Update(reply{s, consoleOutputMsg{from: s.pane.viewer, skipped: 3, status: &consoles.Status{State: consoles.Lost, Err: errors.New(name)}}})

@@ -215,7 +215,8 @@ func TestPoolsAreShown(t *testing.T) {
 	p.press("P")
 	p.awaits("There are no pools")
 	ctx := t.Context()
-	for pool, group := range map[string]string{"build": "builders", "bench": "measurers"} {
+	for _, names := range [][2]string{{"bench", "measurers"}, {"build", "builders"}} {
+		pool, group := names[0], names[1]
 		s.must(s.lab.AddGroup(ctx, lab.Local, group))
 		s.must(s.lab.AddPool(ctx, lab.Local, pool))
 		s.must(s.lab.ChangePool(ctx, lab.Local, pool, func(p *store.Pool) {

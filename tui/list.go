@@ -214,7 +214,12 @@ func (l *list[T]) filterLine(t *theme, note string, width int) string {
 		right = note + " · " + right
 	}
 	const around = 9 // the margins, the prompt, and the cursor behind the text
-	l.filter.SetWidth(max(1, width-around-widths.StringWidth(right)))
+	if room := max(1, width-around-widths.StringWidth(right)); room != l.filter.Width() {
+		at := l.filter.Position()
+		l.filter.SetWidth(room)
+		l.filter.SetCursor(0) // or what is shown of the text would stay as it was
+		l.filter.SetCursor(at)
+	}
 	left := "   "
 	if l.typing || l.filter.Value() != "" {
 		left += l.filter.View()

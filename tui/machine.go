@@ -53,7 +53,7 @@ type detailMsg struct {
 	detail lab.MachineDetail
 	events []store.Event
 	site   lab.Site
-	pools  []pool // where they were read
+	pools  *[]pool // nil: they were not read
 	err    error
 }
 
@@ -91,7 +91,7 @@ func (p *machinePage) reload() tea.Cmd {
 	if !p.reading.begin() {
 		return nil
 	}
-	pools, stale := p.pools, p.poolsStale // they may be long, and change seldom
+	stale := p.poolsStale // they may be long, and change seldom
 	p.poolsStale = false
 	return p.do(func() tea.Msg {
 		detail, err := p.lab.Machine(p.ctx, p.actor, p.name)
@@ -103,11 +103,12 @@ func (p *machinePage) reload() tea.Cmd {
 			return detailMsg{err: err}
 		}
 		site, err := p.lab.Site(p.ctx, p.actor)
-		if err == nil && stale {
-			pools, err = p.readPools(p.ctx)
-			pools = slices.DeleteFunc(pools, func(l pool) bool { return !slices.Contains(l.Machines, detail.Name) })
+		if err != nil || !stale {
+			return detailMsg{detail, events, site, nil, err}
 		}
-		return detailMsg{detail, events, site, pools, err}
+		pools, err := p.readPools(p.ctx)
+		pools = slices.DeleteFunc(pools, func(l pool) bool { return !slices.Contains(l.Machines, detail.Name) })
+		return detailMsg{detail, events, site, &pools, err}
 	})
 }
 
@@ -170,7 +171,10 @@ func (p *machinePage) show(msg detailMsg) tea.Cmd {
 		return again
 	}
 	before := p.detail
-	p.detail, p.events, p.settings, p.pools, p.loaded, p.problem = msg.detail, msg.events, msg.site, msg.pools, true, ""
+	p.detail, p.events, p.settings, p.loaded, p.problem = msg.detail, msg.events, msg.site, true, ""
+	if msg.pools != nil {
+		p.pools = *msg.pools
+	}
 	return tea.Batch(again, p.reopen(before))
 }
 
