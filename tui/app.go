@@ -94,13 +94,15 @@ type app struct {
 	menu          *menu // over the screen; nil: none
 	message       string
 	messageBad    bool
-	warning       warning // what the person must know, wherever they are
+	warning       warning        // what the person must know, wherever they are
+	awaited       map[int64]bool // places in the queue that were taken here, and wait
 }
 
 func newApp(ctx context.Context, cfg Config, paint *painter) *app {
 	a := &app{
 		ctx: ctx, lab: cfg.Lab, actor: cfg.Actor, site: cfg.Site, sshAddr: cfg.SSHAddr, now: cfg.Now, theme: newTheme(), paint: paint,
-		feed: cfg.Lab.Subscribe(), // before anything is read, so that no change is missed
+		awaited: make(map[int64]bool),
+		feed:    cfg.Lab.Subscribe(), // before anything is read, so that no change is missed
 	}
 	a.screens = []screen{newDashboard(a)}
 	return a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -16,6 +17,10 @@ import (
 var queueChanges = map[string]bool{
 	lab.EventQueued: true, lab.EventQueueLeft: true, lab.EventReserved: true, lab.EventUserRemoved: true, lab.EventMachineRemoved: true,
 }
+
+// queueEvery is how often the queue is looked at: no event tells that somebody
+// waits at their place again, or has gone from it.
+const queueEvery = 10 * time.Second
 
 // ordinal is 1st, 2nd, ...
 func ordinal(n int) string {
@@ -47,7 +52,7 @@ func wantedText(p store.Place) string {
 // newQueuePage lists who waits for machines, whose turn is next first.
 func newQueuePage(a *app) *listPage[lab.Place] {
 	p := &listPage[lab.Place]{
-		app: a, section: queueHelp(), one: "place in the queue", many: "places in the queue",
+		app: a, section: queueHelp(), one: "place in the queue", many: "places in the queue", every: queueEvery,
 		empty:    "Nobody waits for a machine. n waits for one.",
 		read:     func(ctx context.Context) ([]lab.Place, error) { return a.lab.Queue(ctx, a.actor) },
 		concerns: func(e store.Event) bool { return queueChanges[e.Kind] },
@@ -72,7 +77,7 @@ func newQueuePage(a *app) *listPage[lab.Place] {
 		return c, []string{"TURN", "WHO", "WAITS FOR", "SINCE", "PLACE", "WHAT FOR"}
 	}
 	p.cells = func(l lab.Place, selected bool) []string {
-		cells := []string{ordinal(l.Ahead + 1), a.who(l.User), wantedText(l.Place), ago(a.now().Sub(l.CreatedAt)), presence(l), clean(l.Reason)}
+		cells := []string{ordinal(l.Ahead + 1), a.who(l.User), wantedText(l.Place), ago(a.now().Sub(l.CreatedAt)), a.presence(l), clean(l.Reason)}
 		if !selected && l.UserID == a.actor.User.ID {
 			cells[1] = a.theme.mine.Render(cells[1])
 		}
@@ -104,11 +109,11 @@ func (a *app) who(name string) string {
 }
 
 // presence says what keeps a place.
-func presence(l lab.Place) string {
+func (a *app) presence(l lab.Place) string {
 	switch {
 	case l.Keep:
 		return "kept"
-	case l.Present:
+	case l.Present, a.awaited[l.ID]: // the latter may have begun after it was read
 		return "waits there"
 	}
 	return "away"
@@ -238,21 +243,24 @@ func newWaitForm(a *app, wanted string) *formPage {
 
 // gotMsg is what a place in the queue has led to.
 type gotMsg struct {
-	name string
-	err  error
+	place int64
+	name  string
+	err   error
 }
 
 // await waits at a place that the person has taken here, until it has led to
 // something or the session ends. It makes them present there.
 func (a *app) await(place int64) tea.Cmd {
+	a.awaited[place] = true
 	return func() tea.Msg {
 		name, err := a.lab.Await(a.ctx, a.actor, place)
-		return gotMsg{name, err}
+		return gotMsg{place, name, err}
 	}
 }
 
 // got tells what the person has waited for.
 func (a *app) got(msg gotMsg) {
+	delete(a.awaited, msg.place)
 	switch {
 	case msg.err == nil:
 		a.warn(msg.name + " is yours now: you have waited for it")
