@@ -53,6 +53,8 @@ func (l *Lab) turnOffReleased(ctx context.Context) error {
 
 // turnOffDue turns off what is due, and returns when something is next.
 func (l *Lab) turnOffDue(ctx context.Context) (next time.Time, err error) {
+	l.turnOffMu.Lock()
+	defer l.turnOffMu.Unlock()
 	var all []store.PowerOff
 	err = l.store.Read(ctx, func(tx *store.Tx) (err error) {
 		all, err = tx.PowerOffs(ctx)
