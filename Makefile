@@ -34,7 +34,7 @@ e2e:   ## the end-to-end tests alone, with their log: all firmwares, bootloaders
 	go test -race -count=1 -timeout 90m -tags matrix -v ./test/e2e/...
 
 lint: tools ## golangci-lint (gofmt and go vet are part of it), tidiness of go.mod
-	bin/tools/golangci-lint-$(LINTER) run
+	bin/tools/golangci-lint-$(LINTER) run --allow-serial-runners
 	go mod tidy -diff
 
 fuzz:  ## every fuzz target, FUZZTIME (30s) each
