@@ -88,6 +88,18 @@ func (l *Lab) OpenConsole(ctx context.Context, actor Actor, name string) (*Seat,
 	return l.joinConsole(ctx, actor, name, Actor.MayOperate, lately())
 }
 
+// MayOpenConsole says why OpenConsole would be refused; nil where it would not.
+func (l *Lab) MayOpenConsole(ctx context.Context, actor Actor, name string) error {
+	m, err := l.machine(ctx, actor, name)
+	if err != nil {
+		return err
+	}
+	if err = actor.MayOperate(m); err == nil {
+		_, err = l.attachmentOf(m)
+	}
+	return wrap(err, "open the console of %s", m.Name)
+}
+
 // ReplayConsole is OpenConsole for somebody who first reads that many of the
 // last lines; 0: none.
 func (l *Lab) ReplayConsole(ctx context.Context, actor Actor, name string, lines int) (*Seat, error) {

@@ -41,6 +41,7 @@ func (s *Server) newHTTP() (*http.Server, error) {
 	s.programs = programs
 	r.Get(remote.Path, s.serveCommand)
 	r.Mount(api.Prefix, programs)
+	r.Get(api.TicketPath, programs.ServeTicket)
 	return &http.Server{
 		Handler:           r,
 		ConnContext:       withConnection,

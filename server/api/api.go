@@ -30,13 +30,14 @@ const Prefix = "/api/v1"
 
 // api answers the operations.
 type api struct {
-	lab    *lab.Lab
-	log    *slog.Logger
-	router chi.Router
-	given  *answers // to requests with an Idempotency-Key
-	now    func() time.Time
-	huma   huma.API
-	live   live
+	lab     *lab.Lab
+	log     *slog.Logger
+	router  chi.Router
+	given   *answers // to requests with an Idempotency-Key
+	tickets tickets
+	now     func() time.Time
+	huma    huma.API
+	live    live
 }
 
 // Handler answers requests for paths without [Prefix].
@@ -67,6 +68,7 @@ func newAPI(ctx context.Context, l *lab.Lab, log *slog.Logger) (*api, error) {
 	router := chi.NewRouter()
 	a := &api{lab: l, log: log, router: router, now: time.Now, live: live{stopping: ctx, heartbeat: heartbeatEvery, slowest: slowestRead}}
 	a.given = newAnswers(func() time.Time { return a.now() })
+	a.tickets.now = func() time.Time { return a.now() }
 	router.Use(allowOrigins, headAsGet)
 	router.NotFound(notFound)
 	router.MethodNotAllowed(methodNotAllowed)
@@ -97,6 +99,7 @@ func newAPI(ctx context.Context, l *lab.Lab, log *slog.Logger) (*api, error) {
 	a.auditOperations()
 	a.eventOperations()
 	a.consoleOperations()
+	a.consoleTicketOperations()
 
 	if err := a.documentation(router); err != nil {
 		return nil, fmt.Errorf("API: %w", err)

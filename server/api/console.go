@@ -87,7 +87,8 @@ func (a *api) upgradeToConsole(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	if err := a.serveConsole(w, r, ctx.Param("id")); err != nil {
+	asked := r.URL.Query()
+	if err := a.serveConsole(w, r, ctx.Param("id"), asked.Get("mode"), asked.Get("replay"), &consoleVisit{live: &a.live}); err != nil {
 		writeError(w, a.refusal(*ctx.Operation(), err))
 	}
 }

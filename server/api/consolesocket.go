@@ -56,7 +56,7 @@ var (
 
 // serveConsole is somebody's visit to a console, until they leave or are sent
 // away. An error is one for which nothing was sent yet.
-func (a *api) serveConsole(w http.ResponseWriter, r *http.Request, machine string) error {
+func (a *api) serveConsole(w http.ResponseWriter, r *http.Request, machine, mode, replay string, visit *consoleVisit) error {
 	if a.live.consoles.Add(1) > maxConsoles {
 		a.live.consoles.Add(-1)
 		return &lab.Error{Code: lab.Unavailable, Message: "open a console: there are " + strconv.Itoa(maxConsoles) + " already; leave some of them"}
@@ -64,24 +64,26 @@ func (a *api) serveConsole(w http.ResponseWriter, r *http.Request, machine strin
 	defer a.live.consoles.Add(-1)
 	a.live.visits.Add(1)
 	defer a.live.visits.Done()
-	asked := r.URL.Query()
 	ctx, leave := a.session(context.WithoutCancel(r.Context()), actorOf(r.Context()))
 	defer leave()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	seat, err := a.openSeat(ctx, actorOf(r.Context()), machine, asked.Get("mode"), asked.Get("replay"))
+	seat, err := a.openSeat(ctx, actorOf(r.Context()), machine, mode, replay)
 	if err != nil {
 		return err
 	}
 	defer seat.Close()
-	conn, err := websocket.Accept(w, r, nil)
+	var options *websocket.AcceptOptions
+	if visit.plain { // a ticket says who comes, whatever page has it
+		options = &websocket.AcceptOptions{OriginPatterns: []string{"*"}}
+	}
+	conn, err := websocket.Accept(w, r, options)
 	if err != nil {
 		return nil // it was answered
 	}
 	conn.SetReadLimit(maxTyped)
-	mode := asked.Get("mode")
-	visit := &consoleVisit{live: &a.live, conn: conn, seat: seat, watching: mode == "watch" || mode == ""}
+	visit.conn, visit.seat, visit.watching = conn, seat, mode == "watch" || mode == ""
 	err = visit.run(ctx, mode)
 	if why := context.Cause(ctx); why != nil {
 		err = why
@@ -101,9 +103,10 @@ var errGone = errors.New("the client has gone")
 
 // consoleVisit is somebody at a console.
 type consoleVisit struct {
-	live *live
-	conn *websocket.Conn
-	seat *lab.Seat
+	live  *live
+	plain bool // they have a ticket: text messages are errors, and nothing else
+	conn  *websocket.Conn
+	seat  *lab.Seat
 
 	parts sync.WaitGroup // what goes on beside run; ends when conn is closed
 
@@ -221,6 +224,12 @@ func (v *consoleVisit) tellMode(ctx context.Context) error {
 }
 
 func (v *consoleVisit) tell(ctx context.Context, news consoleNews) error {
+	if v.plain {
+		if news.Text == "" || news.Type == "notice" {
+			return nil
+		}
+		return v.send(ctx, websocket.MessageText, []byte(news.Text))
+	}
 	text, err := json.Marshal(news)
 	if err != nil {
 		return err
@@ -249,7 +258,7 @@ func (v *consoleVisit) heed(ctx context.Context) error {
 			return errGone
 		case err != nil:
 			return err
-		case kind == websocket.MessageBinary:
+		case kind == websocket.MessageBinary || v.plain:
 			err = v.typed(ctx, message)
 		default:
 			err = v.order(ctx, message)
