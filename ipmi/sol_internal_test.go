@@ -49,7 +49,8 @@ func (b *scripted) Write(p []byte) (int, error) {
 	}
 	netFn, cmd, data, seq, _ := protocol.ParseIPMIRequest(plain)
 	code, answer := b.command(cmd, data)
-	b.send(types.PayloadTypeIPMI, protocol.BuildIPMIResponse(netFn, cmd, seq, code, answer))
+	// Whoever writes holds what the reader may wait for. It ends when it is received.
+	go b.send(types.PayloadTypeIPMI, protocol.BuildIPMIResponse(netFn, cmd, seq, code, answer))
 	return len(p), nil
 }
 
