@@ -89,11 +89,7 @@ func deref(text *string) string {
 type assigneeList struct{ Body []Assignee }
 
 func (a *api) listAssignees(ctx context.Context, actor lab.Actor, in *MachinePath) (*assigneeList, error) {
-	name, err := in.name(ctx, a, actor)
-	if err != nil {
-		return nil, err
-	}
-	m, err := a.lab.Machine(ctx, actor, name)
+	m, err := in.machine(ctx, a, actor)
 	if err != nil {
 		return nil, err
 	}

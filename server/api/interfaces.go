@@ -84,11 +84,7 @@ func (a *api) interfaceOperations() {
 type interfaceList struct{ Body []Interface }
 
 func (a *api) listInterfaces(ctx context.Context, actor lab.Actor, in *MachinePath) (*interfaceList, error) {
-	name, err := in.name(ctx, a, actor)
-	if err != nil {
-		return nil, err
-	}
-	m, err := a.lab.Machine(ctx, actor, name)
+	m, err := in.machine(ctx, a, actor)
 	if err != nil {
 		return nil, err
 	}

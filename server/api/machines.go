@@ -68,6 +68,14 @@ func (p MachinePath) name(ctx context.Context, a *api, actor lab.Actor) (string,
 	return a.lab.MachineName(ctx, actor, p.ID)
 }
 
+func (p MachinePath) machine(ctx context.Context, a *api, actor lab.Actor) (lab.MachineDetail, error) {
+	name, err := p.name(ctx, a, actor)
+	if err != nil {
+		return lab.MachineDetail{}, err
+	}
+	return a.lab.Machine(ctx, actor, name)
+}
+
 func (a *api) machineOperations() {
 	operation(a, huma.Operation{
 		OperationID: "list-machines", Method: http.MethodGet, Path: "/machine", Tags: []string{"machines"},

@@ -106,11 +106,7 @@ type machineState struct {
 type stateAnswer struct{ Body machineState }
 
 func (a *api) getState(ctx context.Context, actor lab.Actor, in *MachinePath) (*stateAnswer, error) {
-	name, err := in.name(ctx, a, actor)
-	if err != nil {
-		return nil, err
-	}
-	m, err := a.lab.Machine(ctx, actor, name)
+	m, err := in.machine(ctx, a, actor)
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +122,7 @@ type provisionInput struct {
 }
 
 func (a *api) provision(ctx context.Context, actor lab.Actor, in *provisionInput) (*stateAnswer, error) {
-	name, err := in.name(ctx, a, actor)
-	if err != nil {
-		return nil, err
-	}
-	m, err := a.lab.Machine(ctx, actor, name)
+	m, err := in.machine(ctx, a, actor)
 	if err != nil {
 		return nil, err
 	}
