@@ -34,7 +34,7 @@ func (f *formPage) view(width, height int) ([]string, cursor) {
 		lines = append(lines, list...)
 	}
 	lines = append(lines, "")
-	button := "  " + t.dim.Render("enter through the fields to start")
+	button := "  " + t.dim.Render("enter goes through the fields")
 	switch {
 	case f.sending:
 		button = "  " + t.warn.Render(clean(f.busy))
