@@ -118,7 +118,11 @@ func TestThreadsAreBounded(t *testing.T) {
 	for block := byte(1); block < 5; block++ {
 		for i, client := range clients {
 			send(t, client, "\x00\x04\x00"+string(block))
-			if got := receive(t, client); got[1] != opData || got[3] != block+1 {
+			got := receive(t, client)
+			for got[1] == opData && got[3] == block { // sent again while it waited for its turn
+				got = receive(t, client)
+			}
+			if got[1] != opData || got[3] != block+1 {
 				t.Fatalf("client %d: %q after block %d", i, got[:4], block)
 			}
 		}

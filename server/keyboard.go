@@ -52,6 +52,9 @@ func (k *keyboard) read(ctx context.Context) error {
 			}
 		}
 		if end != nil {
+			if k.question != nil {
+				k.screen.answered("nothing done")
+			}
 			return end
 		}
 	}

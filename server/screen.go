@@ -15,7 +15,9 @@ type screen struct {
 	both    bool // a terminal shows them on one screen
 
 	mu      sync.Mutex
-	midLine bool // a note would begin in the middle of a line
+	midLine bool   // a note would begin in the middle of a line
+	open    string // the question that waits for its answer; empty: none
+	torn    bool   // the machine has printed behind it
 }
 
 func newScreen(in *invocation) *screen {
@@ -28,6 +30,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	if s.both && len(p) > 0 {
 		s.midLine = p[len(p)-1] != '\n'
+		s.torn = s.open != ""
 	}
 	return s.machine.Write(p)
 }
@@ -35,26 +38,37 @@ func (s *screen) Write(p []byte) (int, error) {
 // note says something, on a line of its own.
 func (s *screen) note(text string) { s.print("[" + text + "]\n") }
 
-// print shows lines of ours.
+// print shows lines of ours. A question that waits is shown again below them.
 func (s *screen) print(lines string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.printLocked(lines)
+	if s.open != "" {
+		s.askLocked()
+	}
 }
 
 // ask shows a question, whose line goes on with its answer.
 func (s *screen) ask(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.printLocked("[" + text + " ")
-	s.midLine = true
+	s.open = text
+	s.askLocked()
 }
 
-// answered ends the line of a question.
+func (s *screen) askLocked() {
+	s.printLocked("[" + s.open + " ")
+	s.midLine, s.torn = true, false
+}
+
+// answered ends the line of the question that waits.
 func (s *screen) answered(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.midLine = false
+	if s.torn {
+		s.askLocked()
+	}
+	s.open, s.midLine = "", false
 	_, _ = fmt.Fprintf(s.notes, "%s]\n", text)
 }
 
