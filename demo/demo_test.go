@@ -17,13 +17,14 @@ import (
 	"provisioner/server"
 	"provisioner/sim"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // start runs the product with a simulated lab, as `provisioner demo` does.
 func start(t *testing.T) *lab.Lab {
 	t.Helper()
 	dir := t.TempDir()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
+	db, err := storetest.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // addEvents keeps n events in one transaction, behind the lab's back.
@@ -146,7 +147,7 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 // BenchmarkFollow is what 100 streams cost: events/s is what each of them gets.
 func BenchmarkFollow(b *testing.B) {
 	const streams, batch = 100, 100
-	db, err := store.Open(b.Context(), filepath.Join(b.TempDir(), "provisioner.db"))
+	db, err := storetest.Open(b.Context(), filepath.Join(b.TempDir(), "provisioner.db"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"provisioner/boot"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // floodSize is what an address sends in a second that means no good.
@@ -159,7 +160,7 @@ func FuzzBootFile(f *testing.F) {
 		f.Add(name, "iPXE/0.9")
 	}
 	dir := f.TempDir()
-	db, err := store.Open(f.Context(), filepath.Join(dir, "provisioner.db"))
+	db, err := storetest.Open(f.Context(), filepath.Join(dir, "provisioner.db"))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"provisioner/ipmi"
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // fixture is a lab with a few people in it and BMCs that the test plays.
@@ -57,7 +58,7 @@ func newFixtureOf(t *testing.T, prepare func(*fakeBMC)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, dir: t.TempDir(), now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), bmcs: make(map[string]*fakeBMC)}
 	var err error
-	if f.db, err = store.Open(t.Context(), filepath.Join(f.dir, "provisioner.db")); err != nil {
+	if f.db, err = storetest.Open(t.Context(), filepath.Join(f.dir, "provisioner.db")); err != nil {
 		t.Fatal(err)
 	}
 	for _, address := range []string{"bmc-web-01", "bmc-web-02", "bmc-arm-01"} {

@@ -9,6 +9,7 @@ import (
 
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 const importedCSV = "\ufeff" + `name,arch,firmware,macs,networks,bmc_address,bmc_user,bmc_password,pools,console
@@ -225,7 +226,7 @@ func FuzzMachineFile(f *testing.F) {
 	f.Add(true, []byte(`[{"name": "web-01", "macs": ["52:54:00:00:00:01"], "bmc_slot": 1}, {"name": null}]`))
 	f.Add(true, []byte(`[[{}]]`))
 	path := f.TempDir()
-	db, err := store.Open(f.Context(), path+"/provisioner.db")
+	db, err := storetest.Open(f.Context(), path+"/provisioner.db")
 	if err != nil {
 		f.Fatal(err)
 	}

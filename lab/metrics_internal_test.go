@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // told is an observer that writes down what it is told of runs.
@@ -49,7 +50,7 @@ func TestARunIsObservedStageByStage(t *testing.T) {
 }
 
 func TestALabIsReadyWhileItsFeedRuns(t *testing.T) {
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
+	db, err := storetest.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

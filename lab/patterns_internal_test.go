@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // TestFloodOfPatternsHoldsUpNoConsole has more found than can be kept, while
 // nobody keeps it.
 func TestFloodOfPatternsHoldsUpNoConsole(t *testing.T) {
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
+	db, err := storetest.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

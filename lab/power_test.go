@@ -17,6 +17,7 @@ import (
 	"provisioner/ipmi/sim"
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 func TestOrdersReachTheBMCAndAreKept(t *testing.T) {
@@ -148,7 +149,7 @@ func TestMachineInAMoonshotIsReachedOverTheNetwork(t *testing.T) {
 	}()
 
 	dir := t.TempDir()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
+	db, err := storetest.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // waiting is somebody who waits in the queue.
@@ -187,7 +188,7 @@ func TestTheQueueOutlivesTheServer(t *testing.T) {
 	f := &fixture{t: t, dir: t.TempDir(), now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}
 	start := func() (stop func()) {
 		var err error
-		f.db, err = store.Open(t.Context(), filepath.Join(f.dir, "provisioner.db"))
+		f.db, err = storetest.Open(t.Context(), filepath.Join(f.dir, "provisioner.db"))
 		f.must(err)
 		f.Lab, err = lab.New(lab.Config{Store: f.db, DataDir: f.dir, Now: f.clock})
 		f.must(err)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"provisioner/lab"
-	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // TestFullDiskEndsNoReservation runs itself again where it may have a small
@@ -36,7 +36,7 @@ func TestFullDiskEndsNoReservation(t *testing.T) {
 	f.must(syscall.Mount("none", f.dir, "tmpfs", 0, "size=4m"))
 	defer func() { f.must(syscall.Unmount(f.dir, 0)) }()
 	var err error
-	f.db, err = store.Open(ctx, filepath.Join(f.dir, "provisioner.db"))
+	f.db, err = storetest.Open(ctx, filepath.Join(f.dir, "provisioner.db"))
 	f.must(err)
 	defer func() { f.must(f.db.Close()) }()
 	f.Lab, err = lab.New(lab.Config{Store: f.db, DataDir: f.dir, Now: f.clock})

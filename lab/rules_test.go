@@ -11,7 +11,7 @@ import (
 
 	"provisioner/ipmi"
 	"provisioner/lab"
-	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 func TestWhoMayDoWhat(t *testing.T) {
@@ -161,7 +161,7 @@ func TestChangesAreHeardFromOtherProcesses(t *testing.T) {
 	f := newFixture(t)
 	subscription := f.Subscribe()
 	defer subscription.Close()
-	other, err := store.Open(t.Context(), f.dir+"/provisioner.db")
+	other, err := storetest.Open(t.Context(), f.dir+"/provisioner.db")
 	f.must(err)
 	defer func() { _ = other.Close() }()
 	l, err := lab.New(lab.Config{Store: other, DataDir: f.dir})

@@ -16,6 +16,7 @@ import (
 
 	"provisioner/boot"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // hookFixture is a lab that does not run: what it keeps of DHCP requests, it
@@ -35,7 +36,7 @@ func newHookFixture(t *testing.T) *hookFixture {
 	f := &hookFixture{t: t, at: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}
 	dir := t.TempDir()
 	var err error
-	if f.db, err = store.Open(t.Context(), filepath.Join(dir, "provisioner.db")); err != nil {
+	if f.db, err = storetest.Open(t.Context(), filepath.Join(dir, "provisioner.db")); err != nil {
 		t.Fatal(err)
 	}
 	f.Lab, err = New(Config{

@@ -16,6 +16,7 @@ import (
 
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 func (f *fixture) upload(name string, size int64) lab.UploadState {
@@ -162,7 +163,7 @@ func TestFullDisk(t *testing.T) {
 	f.must(syscall.Mount("none", images, "tmpfs", 0, "size=1m"))
 	defer func() { f.must(syscall.Unmount(images, 0)) }()
 	var err error
-	f.db, err = store.Open(t.Context(), filepath.Join(f.dir, "provisioner.db"))
+	f.db, err = storetest.Open(t.Context(), filepath.Join(f.dir, "provisioner.db"))
 	f.must(err)
 	defer func() { f.must(f.db.Close()) }()
 	f.Lab, err = lab.New(lab.Config{Store: f.db, DataDir: f.dir, Now: f.clock})

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // answers is a webhook that a test plays: the statuses of its answers in
@@ -57,7 +58,7 @@ func TestAWebhookIsToldUntilItHasHeard(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
+				db, err := storetest.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -135,7 +136,7 @@ func TestAWebhookIsToldUntilItHasHeard(t *testing.T) {
 
 func TestAWebhookThatIsWaitedForEndsWithTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
+		db, err := storetest.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"provisioner/lab"
-	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // FuzzCommandLine reads, and completes, lines that anybody with an account may
@@ -22,7 +22,7 @@ func FuzzCommandLine(f *testing.F) {
 	} {
 		f.Add(line)
 	}
-	db, err := store.Open(f.Context(), filepath.Join(f.TempDir(), "test.db"))
+	db, err := storetest.Open(f.Context(), filepath.Join(f.TempDir(), "test.db"))
 	if err != nil {
 		f.Fatal(err)
 	}

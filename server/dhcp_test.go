@@ -20,6 +20,7 @@ import (
 	"provisioner/lab"
 	"provisioner/server"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // bootSite is a server for so many machines, which all boot from the network.
@@ -44,7 +45,7 @@ func newBootSite(tb testing.TB, machines int, config server.DHCPConfig) *bootSit
 	s.dir = dir
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
-	s.db, err = store.Open(ctx, filepath.Join(dir, "provisioner.db"))
+	s.db, err = storetest.Open(ctx, filepath.Join(dir, "provisioner.db"))
 	must(err)
 	l, err := lab.New(lab.Config{Store: s.db, DataDir: dir, PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1"}})
 	must(err)

@@ -11,6 +11,7 @@ import (
 
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // publicURL is the base of the addresses that a product of start gives to
@@ -150,7 +151,7 @@ func TestOldAddressesAreForTheirMachineAlone(t *testing.T) {
 	p.installable()
 	preseed := p.addPreseed("debian", "autoyast", "<hostname>{{ hostname }}</hostname>")
 	path := fmt.Sprintf("/preseed/%d", preseed.ID)
-	db, err := store.Open(t.Context(), filepath.Join(p.dir, "provisioner.db")) // as another process: a lease that is reported is kept a moment later
+	db, err := storetest.Open(t.Context(), filepath.Join(p.dir, "provisioner.db")) // as another process: a lease that is reported is kept a moment later
 	if err != nil {
 		t.Fatal(err)
 	}

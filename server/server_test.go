@@ -25,6 +25,7 @@ import (
 	"provisioner/server"
 	"provisioner/server/metrics"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // product is a server on free ports, over a lab of two machines: web-01, whose
@@ -41,7 +42,7 @@ type product struct {
 func start(t *testing.T) *product {
 	t.Helper()
 	dir := t.TempDir()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
+	db, err := storetest.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

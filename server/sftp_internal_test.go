@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"provisioner/lab"
-	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // packet is one of the protocol (draft-ietf-secsh-filexfer-02 §3): strings are
@@ -52,7 +52,7 @@ func TestFramesAreFoundHoweverTheyAreCut(t *testing.T) {
 // a file of an upload.
 func FuzzSFTP(f *testing.F) {
 	dir := f.TempDir()
-	db, err := store.Open(f.Context(), filepath.Join(dir, "provisioner.db"))
+	db, err := storetest.Open(f.Context(), filepath.Join(dir, "provisioner.db"))
 	if err != nil {
 		f.Fatal(err)
 	}

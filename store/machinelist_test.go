@@ -11,6 +11,7 @@ import (
 
 	"provisioner/query"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 func parse(t testing.TB, text string) query.Query {
@@ -32,7 +33,7 @@ type population struct {
 // populate fills a database with n machines, in one transaction.
 func populate(t testing.TB, n int) *population {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
+	db, err := storetest.Open(t.Context(), filepath.Join(t.TempDir(), "provisioner.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files and docs/keys.md anew")
@@ -49,7 +50,7 @@ func newSite(t testing.TB) *site {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
-	if s.db, err = store.Open(ctx, filepath.Join(dir, "test.db")); err != nil {
+	if s.db, err = storetest.Open(ctx, filepath.Join(dir, "test.db")); err != nil {
 		t.Fatal(err)
 	}
 	s.lab, err = lab.New(lab.Config{

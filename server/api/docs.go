@@ -2,9 +2,8 @@ package api
 
 import (
 	_ "embed"
-	"encoding/json"
-	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
@@ -42,24 +41,22 @@ func (a *api) documentation(router chi.Router) error {
 	if err := addExamples(doc); err != nil {
 		return err
 	}
-	asJSON, err := json.Marshal(doc)
-	if err != nil {
-		return fmt.Errorf("OpenAPI document: %w", err)
-	}
-	asYAML, err := doc.YAML()
-	if err != nil {
-		return fmt.Errorf("OpenAPI document: %w", err)
-	}
 	for path, page := range map[string]struct {
 		contentType string
-		content     []byte
+		content     func() ([]byte, error)
 	}{
-		"/docs": {"text/html; charset=utf-8", docsPage}, "/openapi.json": {"application/openapi+json", asJSON},
-		"/openapi.yaml": {"application/openapi+yaml", asYAML},
+		"/docs":         {"text/html; charset=utf-8", func() ([]byte, error) { return docsPage, nil }},
+		"/openapi.json": {"application/openapi+json", sync.OnceValues(doc.MarshalJSON)},
+		"/openapi.yaml": {"application/openapi+yaml", sync.OnceValues(doc.YAML)}, // takes longer than all else that New does
 	} {
 		router.Get(path, func(w http.ResponseWriter, _ *http.Request) {
+			content, err := page.content()
+			if err != nil {
+				writeError(w, a.refusal(huma.Operation{Method: http.MethodGet, Path: Prefix + path}, err))
+				return
+			}
 			w.Header().Set("Content-Type", page.contentType)
-			_, _ = w.Write(page.content)
+			_, _ = w.Write(content)
 		})
 	}
 	return nil

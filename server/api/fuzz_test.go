@@ -19,6 +19,7 @@ import (
 
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // FuzzHandler makes any request of the whole API, as any of its users: no
@@ -141,7 +142,7 @@ func newArena() (a *arena, err error) {
 	if err = os.CopyFS(a.dir, os.DirFS(template)); err != nil {
 		return nil, err
 	}
-	if a.db, err = store.Open(context.Background(), filepath.Join(a.dir, "provisioner.db")); err != nil {
+	if a.db, err = storetest.Open(context.Background(), filepath.Join(a.dir, "provisioner.db")); err != nil {
 		return nil, err
 	}
 	if a.lab, err = newLab(a.db, a.dir, &fakeBMC{}); err != nil {

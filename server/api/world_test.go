@@ -21,6 +21,7 @@ import (
 	"provisioner/ipmi"
 	"provisioner/lab"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // noon is when everything happens in a world.
@@ -72,7 +73,7 @@ func run(m *testing.M) int {
 
 func openWorld(t *testing.T, dir string) *world {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
+	db, err := storetest.Open(t.Context(), filepath.Join(dir, "provisioner.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func newLab(db *store.DB, dir string, bmc *fakeBMC) (*lab.Lab, error) {
 
 // populate puts into a data folder what there is in every world.
 func populate(ctx context.Context, dir string) error {
-	db, err := store.Open(ctx, filepath.Join(dir, "provisioner.db"))
+	db, err := storetest.Open(ctx, filepath.Join(dir, "provisioner.db"))
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"provisioner/lab"
 	"provisioner/lab/console"
 	"provisioner/store"
+	"provisioner/store/storetest"
 )
 
 // TestSoak runs for SOAKTIME, a duration; 20s by default.
@@ -59,7 +60,7 @@ func run(t *testing.T, machines int, duration time.Duration) {
 	for i := range machines {
 		s.controllers = append(s.controllers, startController(t, i))
 	}
-	db, err := store.Open(t.Context(), filepath.Join(s.dir, "provisioner.db"))
+	db, err := storetest.Open(t.Context(), filepath.Join(s.dir, "provisioner.db"))
 	s.must(err)
 	s.Lab, err = lab.New(lab.Config{Store: db, DataDir: s.dir, PollEvery: 2 * time.Second, NewBMC: s.newBMC})
 	s.must(err)
