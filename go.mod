@@ -91,3 +91,6 @@ require (
 	golang.org/x/tools v0.49.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
+
+// Later ones make tables for 35 ms whenever the program starts: for each command, each word at the tab key, each preseed.
+replace github.com/mattn/go-runewidth => github.com/mattn/go-runewidth v0.0.24
