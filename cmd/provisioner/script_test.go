@@ -3,11 +3,15 @@ package main
 import (
 	"bufio"
 	"database/sql"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +21,7 @@ import (
 // The scripts in testdata/script run this program and OpenSSH's client as a
 // person does.
 func TestMain(m *testing.M) {
+	nextPort.Store(rand.Uint32N(10000))
 	testscript.Main(m, map[string]func(){"provisioner": main})
 }
 
@@ -45,13 +50,7 @@ func TestScripts(t *testing.T) {
 func setUp(env *testscript.Env) error {
 	var ports []string
 	for range 3 {
-		// TFTP takes the same number over UDP, which is as likely to be free.
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		defer l.Close() // not before all three are known, or one may come twice
-		_, port, err := net.SplitHostPort(l.Addr().String())
+		port, err := freePort()
 		if err != nil {
 			return err
 		}
@@ -61,12 +60,35 @@ func setUp(env *testscript.Env) error {
 		"PROVISIONER_SSH_ADDR": "127.0.0.1:" + ports[0], "PROVISIONER_HTTP_ADDR": "127.0.0.1:" + ports[1],
 		"PROVISIONER_TFTP_ADDR": "127.0.0.1:" + ports[2], "PROVISIONER_DATA": env.Cd + "/data",
 		"HTTP_PORT": ports[1], "TFTP_PORT": ports[2],
+		"GORACE": "atexit_sleep_ms=0", // or each command lingers for a second
 	} {
 		env.Setenv(name, value)
 	}
 	config := fmt.Sprintf("Host lab\n HostName 127.0.0.1\n Port %s\n User admin\n IdentityFile %s/key\n IdentitiesOnly yes\n"+
 		" StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n", ports[0], env.Cd)
 	return os.WriteFile(env.Cd+"/ssh_config", []byte(config), 0o600)
+}
+
+// nextPort begins elsewhere in each process, so that two of them hardly meet.
+var nextPort atomic.Uint32
+
+// freePort returns one that is free for TCP and UDP, and that the kernel gives
+// nobody who asks for any port (ip(7), ip_local_port_range) meanwhile.
+func freePort() (string, error) {
+	var failed error
+	for range 100 {
+		port := strconv.Itoa(20000 + int(nextPort.Add(1)%10000))
+		tcp, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			failed = err
+			continue
+		}
+		udp, err := net.ListenPacket("udp", "127.0.0.1:"+port)
+		if failed = errors.Join(err, tcp.Close()); failed == nil {
+			return port, udp.Close()
+		}
+	}
+	return "", failed
 }
 
 // newer makes a database look as if a later release had written it.

@@ -27,7 +27,7 @@ var fresh = sync.OnceValues(func() (file []byte, err error) {
 	if err := db.Close(); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(path) //nolint:gosec // a path of ours
+	return os.ReadFile(path)
 })
 
 // Open is [store.Open], but for the time that it takes.
