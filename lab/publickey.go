@@ -2,6 +2,7 @@ package lab
 
 import (
 	"strings"
+	"unicode"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -21,6 +22,17 @@ func ParsePublicKey(text []byte) (PublicKey, error) {
 	return PublicKey{
 		Fingerprint: ssh.FingerprintSHA256(parsed),
 		Authorized:  strings.TrimSpace(string(ssh.MarshalAuthorizedKey(parsed))),
-		Comment:     strings.ToValidUTF8(comment, "?"),
+		Comment:     printable(comment),
 	}, nil
+}
+
+// printable returns a comment with a question mark for whatever would not show
+// as it is, on terminals and in preseeds.
+func printable(comment string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) && r != unicode.ReplacementChar {
+			return r
+		}
+		return '?'
+	}, comment)
 }

@@ -14,6 +14,9 @@ func TestPublicKeyIsReadAsSSHKeygenWritesIt(t *testing.T) {
 	if err != nil || key.Authorized != edKey || key.Comment != "ada@laptop" || !strings.HasPrefix(key.Fingerprint, "SHA256:") {
 		t.Errorf("%+v, %v", key, err)
 	}
+	if key, err := lab.ParsePublicKey([]byte(edKey + " ada\x1b[2J \xff\u202ez\u00e9")); err != nil || key.Comment != "ada?[2J ??z\u00e9" {
+		t.Errorf("%q, %v", key.Comment, err)
+	}
 	for text, words := range map[string]string{
 		"":                 "no ssh public key",
 		"ssh-ed25519 AAAA": "no ssh public key",
