@@ -40,7 +40,7 @@ func TestTakingAMachineOpensItsPageWithItsConsole(t *testing.T) {
 			p.awaits("amd-rome-02")
 			p.press("j", "t")
 			prints(t, s.bmc("amd-rome-02").line(t), bootText)
-			p.awaits("amd-rome-02 is yours", "● live", ":~#")
+			p.awaits("amd-rome-02 is yours", "● live", ":~#", "○ off", "p provision")
 			if size.height > 10 {
 				p.awaits("Held by   you")
 			}

@@ -337,13 +337,12 @@ func (p *seat) resizeTo(width, height int) {
 	p.resize <- Size{width, height}
 }
 
-// golden compares the screen with testdata/name.
+// golden waits until the screen is the one of testdata/name.
 func (p *seat) golden(name string) {
 	p.t.Helper()
-	got := p.text() + "\n"
 	path := filepath.Join("testdata", name+".golden")
 	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(p.text()+"\n"), 0o600); err != nil {
 			p.t.Fatal(err)
 		}
 		return
@@ -352,7 +351,16 @@ func (p *seat) golden(name string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if got != string(want) {
-		p.t.Errorf("%s differs (go test ./tui -update, and look at the difference):\n%s\nwanted:\n%s", path, got, want)
+	timeout := time.After(patience)
+	for {
+		got := p.text() + "\n"
+		if got == string(want) {
+			return
+		}
+		select {
+		case <-p.wrote: // what nobody has waited for
+		case <-timeout:
+			p.t.Fatalf("%s differs (go test ./tui -update, and look at the difference):\n%s\nwanted:\n%s", path, got, want)
+		}
 	}
 }

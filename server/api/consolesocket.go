@@ -23,6 +23,8 @@ const (
 
 	// maxConsoles is how many WebSockets at consoles there may be at once.
 	maxConsoles = 1000
+
+	farewell = time.Second // for those who are sent away to hear why
 )
 
 // consoleOrder is a text message of somebody at a console.
@@ -149,8 +151,8 @@ func (v *consoleVisit) run(ctx context.Context, mode string) error {
 
 // sendAway tells them why they are, and closes the connection.
 func (v *consoleVisit) sendAway(ctx context.Context, why *Error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()                                                     // they have the moment that send gives them
 	_ = v.tell(ctx, consoleNews{Type: "end", Text: why.Error()}) // they may have gone
 	code := websocket.StatusPolicyViolation
 	switch why.status {
@@ -172,7 +174,7 @@ func (v *consoleVisit) keepAlive(ctx context.Context, end context.CancelCauseFun
 			return
 		case <-ticker.C:
 		}
-		answer, cancel := context.WithTimeout(ctx, v.live.slowest)
+		answer, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.live.slowest) // see send
 		err := v.conn.Ping(answer)
 		cancel()
 		if err != nil {
@@ -238,11 +240,13 @@ func (v *consoleVisit) tell(ctx context.Context, news consoleNews) error {
 }
 
 // send waits for a slow reader so long; the console keeps what comes meanwhile,
-// or counts it.
+// or counts it. When ctx ends they still have a moment to read: with the context
+// of a write the library ends the connection, and nothing could be said any more.
 func (v *consoleVisit) send(ctx context.Context, kind websocket.MessageType, message []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, v.live.slowest)
+	write, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.live.slowest)
 	defer cancel()
-	if v.conn.Write(ctx, kind, message) != nil {
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(farewell, cancel) })()
+	if v.conn.Write(write, kind, message) != nil {
 		return errGone
 	}
 	return nil
