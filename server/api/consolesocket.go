@@ -152,8 +152,10 @@ func (v *consoleVisit) run(ctx context.Context, mode string) error {
 // sendAway tells them why they are, and closes the connection.
 func (v *consoleVisit) sendAway(ctx context.Context, why *Error) {
 	ctx, cancel := context.WithCancel(ctx)
-	cancel()                                                     // they have the moment that send gives them
-	_ = v.tell(ctx, consoleNews{Type: "end", Text: why.Error()}) // they may have gone
+	cancel() // what is sent now has a moment, see send
+	if v.tell(ctx, consoleNews{Type: "end", Text: why.Error()}) != nil {
+		return
+	}
 	code := websocket.StatusPolicyViolation
 	switch why.status {
 	case http.StatusServiceUnavailable:
