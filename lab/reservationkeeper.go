@@ -8,47 +8,18 @@ import (
 	"provisioner/store"
 )
 
-// tendEvery is how often reservations are looked at where nothing is known to
-// be due: the clock may have been set, and machines may have become idle.
-const tendEvery = time.Minute
-
 // keepReservations does what time does to reservations, until ctx ends.
 func (l *Lab) keepReservations(ctx context.Context) error {
 	err := l.store.Write(ctx, func(tx *store.Tx) error { return tx.AllPlacesSeen(ctx, l.now()) })
 	if err != nil && ctx.Err() == nil {
 		l.log.Error("who waits for machines cannot be given time to come back", "error", err)
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		case <-l.wakeReservations:
-		}
-		next, err := l.tendReservations(ctx)
-		wait := tendEvery
-		switch {
-		case err != nil && ctx.Err() == nil:
-			l.log.Error("reservations have not been looked after, which will be tried again", "error", err)
-		case err == nil && !next.IsZero():
-			wait = min(max(next.Sub(l.now()), time.Millisecond), tendEvery)
-		}
-		timer.Reset(wait)
-	}
+	l.tendWhatIsDue(ctx, l.wakeReservations, l.tendReservations, "reservations have not been looked after")
+	return nil
 }
 
 // tend has keepReservations look at once.
 func (l *Lab) tend() { wake(l.wakeReservations) }
-
-// wake leaves a token for who waits for one.
-func wake(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default: // there is one already
-	}
-}
 
 // tendReservations does what is due, and returns when something is next, as far
 // as it is known; the zero time where it is not. What fails holds up nothing else.

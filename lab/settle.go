@@ -30,25 +30,8 @@ func (l *Lab) settle(ctx context.Context, tx *store.Tx, m store.Machine) error {
 // turnOffReleased turns off the machines that settle has said it of, until ctx
 // ends. A BMC that does not answer is asked again, ever more rarely, for a day.
 func (l *Lab) turnOffReleased(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		case <-l.wakePowerOffs:
-		}
-		next, err := l.turnOffDue(ctx)
-		wait := tendEvery
-		switch {
-		case err != nil && ctx.Err() == nil:
-			l.log.Error("machines that were released have not been turned off, which will be tried again", "error", err)
-		case err == nil && !next.IsZero():
-			wait = min(max(next.Sub(l.now()), time.Millisecond), tendEvery)
-		}
-		timer.Reset(wait)
-	}
+	l.tendWhatIsDue(ctx, l.wakePowerOffs, l.turnOffDue, "machines that were released have not been turned off")
+	return nil
 }
 
 // turnOffDue turns off what is due, and returns when something is next.

@@ -70,34 +70,35 @@ func (tx *Tx) DeletePool(ctx context.Context, id int64) error {
 	return tx.change(ctx, `DELETE FROM pools WHERE id = ?`, id)
 }
 
+// keepOrForget has a row of two ids, or has it no more.
+func (tx *Tx) keepOrForget(ctx context.Context, keep bool, insert, remove string, of, id int64) error {
+	query := remove
+	if keep {
+		query = insert
+	}
+	_, err := tx.tx.ExecContext(ctx, query, of, id)
+	return plain(err)
+}
+
 // SetPoolMachine puts a machine into a pool, or takes it out.
 func (tx *Tx) SetPoolMachine(ctx context.Context, poolID, machineID int64, in bool) error {
-	query := `DELETE FROM pool_machines WHERE pool_id = ? AND machine_id = ?`
-	if in {
-		query = `INSERT INTO pool_machines (pool_id, machine_id) VALUES (?, ?) ON CONFLICT DO NOTHING`
-	}
-	_, err := tx.tx.ExecContext(ctx, query, poolID, machineID)
-	return plain(err)
+	return tx.keepOrForget(ctx, in,
+		`INSERT INTO pool_machines (pool_id, machine_id) VALUES (?, ?) ON CONFLICT DO NOTHING`,
+		`DELETE FROM pool_machines WHERE pool_id = ? AND machine_id = ?`, poolID, machineID)
 }
 
 // SetPoolGroup allows a group of users to use a pool, or not.
 func (tx *Tx) SetPoolGroup(ctx context.Context, poolID, groupID int64, in bool) error {
-	query := `DELETE FROM pool_groups WHERE pool_id = ? AND group_id = ?`
-	if in {
-		query = `INSERT INTO pool_groups (pool_id, group_id) VALUES (?, ?) ON CONFLICT DO NOTHING`
-	}
-	_, err := tx.tx.ExecContext(ctx, query, poolID, groupID)
-	return plain(err)
+	return tx.keepOrForget(ctx, in,
+		`INSERT INTO pool_groups (pool_id, group_id) VALUES (?, ?) ON CONFLICT DO NOTHING`,
+		`DELETE FROM pool_groups WHERE pool_id = ? AND group_id = ?`, poolID, groupID)
 }
 
 // SetGroupMember puts a user into a group, or takes them out.
 func (tx *Tx) SetGroupMember(ctx context.Context, groupID, userID int64, in bool) error {
-	query := `DELETE FROM group_members WHERE group_id = ? AND user_id = ?`
-	if in {
-		query = `INSERT INTO group_members (group_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING`
-	}
-	_, err := tx.tx.ExecContext(ctx, query, groupID, userID)
-	return plain(err)
+	return tx.keepOrForget(ctx, in,
+		`INSERT INTO group_members (group_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING`,
+		`DELETE FROM group_members WHERE group_id = ? AND user_id = ?`, groupID, userID)
 }
 
 // Groups returns all groups by name.
