@@ -188,6 +188,7 @@ func (l *Lab) Run(ctx context.Context) error {
 	if err != nil {
 		return notStarted(ctx, err)
 	}
+	l.keepPlaces(ctx)
 	group, groupCtx := errgroup.WithContext(ctx)
 	l.mu.Lock()
 	l.watchers, l.watcherCtx = group, groupCtx

@@ -8,12 +8,17 @@ import (
 	"provisioner/store"
 )
 
-// keepReservations does what time does to reservations, until ctx ends.
-func (l *Lab) keepReservations(ctx context.Context) error {
+// keepPlaces gives who waited when the server ended the time to come back. It is
+// called before anything is tended.
+func (l *Lab) keepPlaces(ctx context.Context) {
 	err := l.store.Write(ctx, func(tx *store.Tx) error { return tx.AllPlacesSeen(ctx, l.now()) })
 	if err != nil && ctx.Err() == nil {
 		l.log.Error("who waits for machines cannot be given time to come back", "error", err)
 	}
+}
+
+// keepReservations does what time does to reservations, until ctx ends.
+func (l *Lab) keepReservations(ctx context.Context) error {
 	l.tendWhatIsDue(ctx, l.wakeReservations, l.tendReservations, "reservations have not been looked after")
 	return nil
 }
