@@ -3,6 +3,7 @@ package lab
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -18,6 +19,11 @@ func TestOnlyDnsmasqIsSignalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Where the tests were told to ignore SIGHUP (nohup), their children would, too.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+
 	dir := t.TempDir()
 	pidFile := filepath.Join(dir, "pid")
 	start := func(name string) *exec.Cmd {
@@ -25,7 +31,7 @@ func TestOnlyDnsmasqIsSignalled(t *testing.T) {
 		if err := os.WriteFile(path, program, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(t.Context(), path, "600") // ends with the test
+		cmd := exec.CommandContext(t.Context(), path, "60") // ends with the test
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
