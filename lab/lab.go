@@ -72,6 +72,7 @@ type Lab struct {
 	nextServer    atomic.Pointer[netip.Addr] // see tftpAddress; nil: not looked up yet
 	clients       dhcpClients
 	bootEvents    bootEvents
+	logins        logins
 	sightings     *sightings
 	holds         *addressHolds
 	maxDiscovered int

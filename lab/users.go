@@ -208,9 +208,11 @@ func (l *Lab) KnowsKey(ctx context.Context, user, fingerprint string) (bool, err
 	return err == nil, wrap(err, "look up the key of %s", user)
 }
 
-// Login makes an actor of somebody who has proven to have the key.
+// Login makes an actor of somebody who has proven to have the key. It is kept,
+// but for what [loginEvery] says.
 func (l *Lab) Login(ctx context.Context, user, fingerprint, remote string) (Actor, error) {
 	actor := Actor{Via: "key " + fingerprint, Remote: remote, key: fingerprint}
+	this, again := login{hostOf(remote), l.now()}, false
 	err := l.write(ctx, func(tx *store.Tx) (err error) {
 		if actor.User, err = tx.UserByKey(ctx, user, fingerprint); err != nil {
 			if errors.Is(err, store.ErrNotFound) {
@@ -218,13 +220,19 @@ func (l *Lab) Login(ctx context.Context, user, fingerprint, remote string) (Acto
 			}
 			return err
 		}
-		if err := tx.KeyUsed(ctx, actor.User.ID, fingerprint, l.now()); err != nil {
+		if err := tx.KeyUsed(ctx, actor.User.ID, fingerprint, this.at); err != nil {
 			return err
+		}
+		if again = l.logins.stands(actor, this); again {
+			return stillIs(ctx, tx, actor)
 		}
 		return l.record(ctx, tx, actor, store.Event{Kind: EventLogin, Detail: remote})
 	})
 	if err != nil {
 		return Actor{}, wrap(err, "log in as %s", user)
+	}
+	if !again {
+		l.logins.kept(actor, this)
 	}
 	return actor, nil
 }
