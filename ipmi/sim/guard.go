@@ -4,6 +4,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/bougou/go-ipmi/pkg/bmc"
 	"github.com/bougou/go-ipmi/pkg/protocol"
@@ -102,14 +103,18 @@ func (g *guard) settle() {
 	if err != nil {
 		return
 	}
-	for range 1000 {
+	for tries := range 1100 {
 		sess.ProcMu.Lock()
 		taken := sess.InboundSeq == g.last.seq
 		sess.ProcMu.Unlock()
-		if taken {
+		switch {
+		case taken:
 			return
+		case tries < 1000:
+			runtime.Gosched()
+		default: // the thread that has it waits for a processor
+			time.Sleep(time.Millisecond) //nolint:forbidigo // the library tells nobody
 		}
-		runtime.Gosched()
 	}
 }
 
