@@ -90,6 +90,7 @@ type Lab struct {
 	waiters          waiters
 	turningOff       map[int64]chan struct{} // by machine id: closed when its BMC has answered; guarded by mu
 	turnOffMu        sync.Mutex              // one turnOffDue at a time
+	sweepMu          sync.Mutex              // one sweepUploads at a time
 	wakeReservations chan struct{}
 	wakePowerOffs    chan struct{}
 	wakeWebhooks     chan struct{}

@@ -241,6 +241,8 @@ func (l *Lab) dropUpload(ctx context.Context, id string) error {
 // uploads that were torn by the end of their process. What a process has open,
 // it leaves alone.
 func (l *Lab) sweepUploads(ctx context.Context) error {
+	l.sweepMu.Lock() // or one would take what the other looks at for an upload that comes
+	defer l.sweepMu.Unlock()
 	var old []string
 	before := l.now().Add(-uploadTerm)
 	err := l.store.Read(ctx, func(tx *store.Tx) (err error) {
