@@ -370,9 +370,7 @@ func TestIdleMachinesAreReleased(t *testing.T) {
 		t.Errorf("of one whose console somebody has open: %v", got)
 	}
 	seat.Close()
-	f.must(f.SetPower(ctx, f.ada, "web-01", lab.TurnOn)) // a sign of life
-	f.must(f.SetPower(ctx, f.ada, "web-01", lab.TurnOff))
-	f.isOff("web-01")
+	f.must(f.SetBootDevice(ctx, f.ada, "web-01", lab.BootPXE, lab.BootOptions{})) // a sign of life
 	f.pass(2 * time.Hour)
 	if who, _ := f.holder("web-01"); who != "ada" {
 		t.Errorf("a machine that was used in the grace is held by %q", who)
